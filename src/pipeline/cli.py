@@ -1,0 +1,198 @@
+"""The command line, `pipeline`. Heavy imports wait until a command needs them, so that --help is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError, guarded
+
+app = typer.Typer(
+    help="Machine-learning tasks written as equations: trained, measured, tracked, versioned and reproduced.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Add examples to a data set, or list what there is.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+ROOT = Path()
+Out = Annotated[Path, typer.Option("-o", "--out", help="Image file to write (PNG).")]
+
+
+def main() -> None:
+    guarded(app)
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    import importlib.metadata
+    import platform
+
+    import torch
+
+    from pipeline import __version__
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    print(f"pipeline {__version__}  python {platform.python_version()}  torch {torch.__version__}  device {device}")
+    names = ("dvc", "prefect", "mlflow", "numpy", "scikit-learn", "torchmetrics", "discopy")
+    print("  ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Versions, torch build, device found.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command("list")
+def list_all() -> None:
+    """Systems, data sets, experiments and studies: a line each."""
+    from pipeline import data, params, systems
+
+    for name in systems.names():
+        summary = (systems.find(name).__doc__ or "").strip().splitlines()[0]
+        print(f"system      {name:22} {summary}")
+    for name in data.names():
+        print(f"data        {name:22} {(data.find(name).__doc__ or '').strip().splitlines()[0]}")
+    for key, experiment in params.load().experiments.items():
+        print(f"experiment  {key:22} {experiment.system} on {experiment.data}, split {experiment.split}")
+    for study in sorted(ROOT.glob("studies/*/dvc.yaml")):
+        print(f"study       {study.parent.name:22} dvc repro {study}")
+
+
+@app.command()
+def describe(
+    system: Annotated[str, typer.Argument(help="A system's id, such as `manipulator` (see `pipeline list`).")],
+    draw: Annotated[Path | None, typer.Option(help="Also draw the equations into this SVG or PNG file.")] = None,
+) -> None:
+    """The equations of a system, one per line, and its phases."""
+    from pipeline import systems
+
+    built = systems.example(system)
+    print(built.task)
+    for phase in built.phases:
+        trained = ", ".join(learner.name for learner in phase.task.trained)
+        print(f"phase {phase.name}: trains {trained}")
+    for player in built.task.players:
+        print(f"player {player.name}: {', '.join(learner.name for learner in player.learners)} x {player.steps}")
+    if draw:
+        from pipeline.language.draw import draw as drawn
+
+        drawn(built.task, draw)
+        print(f"drawn: {draw}")
+
+
+@app.command()
+def train(
+    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    data: Annotated[str, typer.Option(help="The data set's id.")] = "mnist",
+    set: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: one of the system's settings.")] = None,
+) -> None:
+    """Train a system of params.yaml outside DVC's graph, into runs/models/, and print its metrics.
+
+    `dvc repro` trains what params.yaml says; this is for trying a setting without touching it.
+    """
+    from pipeline import trials
+
+    trials.train(f"{data}-{system}", set or [], ROOT)
+
+
+@data_app.command("add")
+def data_add(
+    dataset: Annotated[str, typer.Argument(help="The data set's id.")],
+    path: Annotated[Path, typer.Argument(help="A folder of images with labels, or of an IDX pair.")],
+) -> None:
+    """Add labelled examples: a new version of the data set, tracked by DVC."""
+    from pipeline import data
+
+    print(data.add(dataset, path, ROOT))
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """Data sets: what is fetched, prepared and added."""
+    from pipeline import data
+
+    for row in data.listing(ROOT):
+        print(row)
+
+
+@app.command()
+def edit(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@ALIAS or NAME/VERSION, e.g. mnist-manipulator@champion.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files (PNG, JPEG, BMP).")],
+    to: Annotated[str, typer.Option("--to", help="The value to write, e.g. 7.")],
+    out: Out,
+) -> None:
+    """Write a value into images: put(image, value)."""
+    import torch
+
+    from pipeline import pictures, systems, tracking
+
+    loaded = systems.load(tracking.find(model, ROOT))
+    if loaded.edit is None:
+        raise UserError(f"{model}: this model does not edit; a manipulator does")
+    value = _value(to, loaded.config["values"])
+    pixels = pictures.read_images(images, tuple(loaded.config["shape"]))
+    edited = loaded.edit(pixels, torch.full((len(pixels),), value))
+    pictures.save(pictures.grid(edited, len(pixels)), out)
+    print(f"{len(pixels)} image{'s' if len(pixels) > 1 else ''} edited to {to}: {out}")
+
+
+@app.command()
+def sample(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@ALIAS or NAME/VERSION, e.g. mnist-conditional_vae.")],
+    out: Out,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 10,
+    value: Annotated[str | None, typer.Option(help="Only this value; all in turn if absent.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,
+) -> None:
+    """Sample images from a generator."""
+    import torch
+
+    from pipeline import pictures, systems, tracking
+
+    loaded = systems.load(tracking.find(model, ROOT))
+    if loaded.sample is None:
+        raise UserError(f"{model}: this model does not sample; a conditional generator does")
+    values = loaded.config["values"]
+    wanted = torch.arange(n) % len(values) if value is None else torch.full((n,), _value(value, values))
+    pictures.save(pictures.grid(loaded.sample(wanted, seed), min(n, len(values))), out)
+    print(f"{n} samples: {out}")
+
+
+def _value(text: str, values: list[str]) -> int:
+    if text not in values:
+        raise UserError(f"unknown value `{text}`: expected one of {', '.join(values)}")
+    return values.index(text)
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Registered models: versions, aliases, the metric that champions are chosen by."""
+    import dataclasses
+    import json
+
+    from pipeline import tracking
+
+    rows = tracking.models(ROOT)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, default=str))
+        return
+    for row in rows:
+        print(row)
+
+
+@app.command()
+def sync() -> None:
+    """Log and register what the workspace has and the tracking server lacks; nothing twice."""
+    from pipeline import tracking
+
+    print(tracking.sync(ROOT))

@@ -1,0 +1,238 @@
+"""Equations and the tasks that they make.
+
+An equation ``lhs == rhs  [divergence x weight; trains learners]`` asks to reduce the divergence of its two sides, on
+the same draw of the sources, by changing the named learners only. Learners that occur but are not named keep their
+**parameters**; **gradients pass through** them. Every learner descends the weighted sum of the equations that train
+it, so equations that train different learners with conflicting aims are a game; `Player` says who moves when.
+
+>>> from pipeline.language import Dataset, Learner, Type, mse
+>>> X, Z = Type("X", (4,)), Type("Z", (2,))
+>>> x = Dataset("x", {"x": X})
+>>> enc, dec = Learner("enc", (X,), Z), Learner("dec", (Z,), X)
+>>> print(task(recon=equation(dec(enc(x)), x, mse, trains=(enc, dec))))
+recon : dec(enc(x)) == x   [mse; trains enc, dec]   x ~ x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pipeline.language.divergence import Divergence
+from pipeline.language.terms import (
+    Box,
+    Composite,
+    Learner,
+    Optimum,
+    Source,
+    TaskError,
+    Term,
+    Wire,
+    learners_of,
+)
+
+__all__ = ["Equation", "Phase", "Player", "Ramp", "Task", "TaskError", "equation", "task"]
+
+Trained = Box | Composite | tuple[Box | Composite, ...]
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A weight that goes linearly from `start` to `end` while progress (0..1) goes from `begin` to `finish`."""
+
+    start: float
+    end: float
+    begin: float = 0.0
+    finish: float = 1.0
+
+    def __call__(self, progress: float) -> float:
+        share = (progress - self.begin) / (self.finish - self.begin)
+        return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
+
+    def __str__(self) -> str:
+        return f"{self.start:g}..{self.end:g}"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """See `equation`."""
+
+    lhs: Term
+    rhs: Term
+    divergence: Divergence
+    trains: tuple[Learner, ...]
+    weight: float | Ramp = 1.0
+    shown: str = ""  # the names of what is trained, composites by their own name
+
+    def weigh(self, progress: float) -> float:
+        return self.weight(progress) if isinstance(self.weight, Ramp) else self.weight
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources that either side mentions, in order."""
+        found: dict[Source, None] = {}
+        for side in (self.lhs, self.rhs):
+            found.update(dict.fromkeys(term.op.source for term in side.walk() if isinstance(term.op, Wire)))
+        return tuple(found)
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        """The learners that the gradient can reach: those inside an inner optimisation are constants there."""
+        ops = (term.op for side in (self.lhs, self.rhs) for term in side.walk())
+        return tuple(dict.fromkeys(op for op in ops if isinstance(op, Learner)))
+
+    def __str__(self) -> str:
+        weight = f" x {self.weight:g}" if isinstance(self.weight, float | int) else f" x {self.weight}"
+        shown = "" if self.weight == 1 else weight
+        origin = "; ".join(f"{', '.join(self._wires(source))} ~ {source.name}" for source in self.sources if not source.implicit)
+        return f"{self.lhs} == {self.rhs}   [{self.divergence}{shown}; trains {self.shown}]   {origin}".rstrip()
+
+    def _wires(self, source: Source) -> list[str]:
+        used = {t.op.index for side in (self.lhs, self.rhs) for t in side.walk()
+                if isinstance(t.op, Wire) and t.op.source == source}
+        return [name for index, (name, _) in enumerate(source.wires) if index in used]
+
+
+def equation(
+    lhs: Term | Source, rhs: Term | Source, divergence: Divergence, trains: Trained, weight: float | Ramp = 1.0
+) -> Equation:
+    """The equation ``lhs == rhs``.
+
+    trains: the learners to change (composites stand for their learners); weight: its factor in their loss.
+    What is wrong with it is said by `task`, which knows its name.
+    """
+    left = lhs.term if isinstance(lhs, Source) else lhs
+    right = rhs.term if isinstance(rhs, Source) else rhs
+    boxes = trains if isinstance(trains, tuple) else (trains,)
+    shown = ", ".join(box.name for box in boxes)
+    return Equation(left, right, divergence, learners_of(*boxes), weight, shown)
+
+
+@dataclass(frozen=True)
+class Player:
+    """Learners that move together, `steps` times a round."""
+
+    name: str
+    learners: tuple[Learner, ...]
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """Named equations, and the players of the game that they are, if they are one.
+
+    play: `simultaneous`: all gradients are taken at the same point, then everybody moves (one player without a name
+    if none is given); `alternating`: players move in turn, each seeing the others' last moves.
+    """
+
+    equations: Mapping[str, Equation]
+    players: tuple[Player, ...] = ()
+    play: Literal["simultaneous", "alternating"] = "simultaneous"
+    learners: tuple[Learner, ...] = field(init=False)
+    sources: tuple[Source, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, each in self.equations.items():
+            _check(name, each)
+        object.__setattr__(self, "learners", _unique_learners(self.equations))
+        object.__setattr__(self, "sources", _unique_sources(self.equations))
+        moved = [learner for player in self.players for learner in player.learners]
+        for learner in self.trained:
+            if self.players and moved.count(learner) != 1:
+                raise TaskError(f"learner {learner.name} is trained, so exactly one player must have it")
+
+    @property
+    def trained(self) -> tuple[Learner, ...]:
+        """The learners that some equation trains, in order of mention."""
+        return tuple(dict.fromkeys(learner for each in self.equations.values() for learner in each.trains))
+
+    def trainers_of(self, learner: Learner) -> tuple[str, ...]:
+        """The names of the equations that train this learner."""
+        return tuple(name for name, each in self.equations.items() if learner in each.trains)
+
+    def with_equations(self, **more: Equation) -> Task:
+        """The refinement of this task by more equations: every solution of it solves this one too."""
+        return replace(self, equations={**self.equations, **more})
+
+    def frozen(self, *boxes: Box | Composite) -> Task:
+        """This task with these learners given: nothing trains them, and equations that trained only them are dropped."""
+        given = set(learners_of(*boxes))
+        kept = {}
+        for name, each in self.equations.items():
+            trains = tuple(learner for learner in each.trains if learner not in given)
+            if trains:
+                shown = each.shown if trains == each.trains else ", ".join(learner.name for learner in trains)
+                kept[name] = replace(each, trains=trains, shown=shown)
+        return replace(self, equations=kept)
+
+    def __str__(self) -> str:
+        width = max(map(len, self.equations), default=0)
+        return "\n".join(f"{name:{width}} : {each}" for name, each in self.equations.items())
+
+
+def task(
+    *,
+    players: tuple[Player, ...] = (),
+    play: Literal["simultaneous", "alternating"] = "simultaneous",
+    **equations: Equation,
+) -> Task:
+    """The compound task of these equations.
+
+    Raises TaskError, naming the equation, the wire and both types, if an equation compares what its divergence cannot
+    compare, trains nothing or something out of reach, or asks for cross-entropy against a soft target; if two learners
+    or two sources share a name; or if a trained learner does not belong to exactly one of the players.
+    """
+    return Task(equations, players, play)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: first one task, then another. What a phase's task does not train is frozen in it."""
+
+    name: str
+    task: Task
+    steps: int
+
+
+def _check(name: str, each: Equation) -> None:
+    complaint = each.divergence.accepts(each.lhs.type, each.rhs.type)
+    if complaint:
+        raise TaskError(
+            f"equation {name}: {each.divergence}: {complaint}, but `{each.lhs}` is {each.lhs.type} "
+            f"({each.lhs.type.kind}) and `{each.rhs}` is {each.rhs.type} ({each.rhs.type.kind})"
+        )
+    if each.divergence.hard_target and not isinstance(each.rhs.op, Wire):
+        raise TaskError(f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is not a divergence "
+                        "(its least value is the target's entropy); use kl")
+    if not each.trains:
+        raise TaskError(f"equation {name} trains nothing")
+    for learner in each.trains:
+        if learner not in each.learners:
+            raise TaskError(f"equation {name} trains {learner.name}, which no gradient of `{each.lhs} == {each.rhs}` "
+                            "can reach")
+
+
+def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:
+    known: dict[str, Learner] = {}
+    for name, each in equations.items():
+        for learner in (*each.learners, *_inner_learners(each)):
+            if known.setdefault(learner.name, learner) is not learner:
+                raise TaskError(f"equation {name}: another learner is called {learner.name} already; "
+                                "the same name means the same weights")
+    return tuple(known.values())
+
+
+def _inner_learners(each: Equation) -> tuple[Learner, ...]:
+    bodies = (term.op.body() for side in (each.lhs, each.rhs) for term in side.walk() if isinstance(term.op, Optimum))
+    return tuple(dict.fromkeys(term.op for body in bodies for term in body if isinstance(term.op, Learner)))
+
+
+def _unique_sources(equations: Mapping[str, Equation]) -> tuple[Source, ...]:
+    known: dict[str, Source] = {}
+    for name, each in equations.items():
+        for source in each.sources:
+            if known.setdefault(source.name, source) != source:
+                raise TaskError(f"equation {name}: another source is called {source.name} already; "
+                                "the same name means the same draw")
+    return tuple(known.values())

@@ -1,0 +1,1 @@
+"""Torch modules: sizes come as arguments; nothing here trains."""

@@ -1,0 +1,110 @@
+"""The schema of params.yaml. Unknown or ill-typed keys are refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import UserError
+
+FILE = Path("params.yaml")
+
+
+class Section(pydantic.BaseModel):
+    """A part of params.yaml: no key besides the declared ones, no silent conversion of types."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dataset(Section):
+    """validation: examples of half A kept for choosing; limit: use only so many training images (0: all)."""
+
+    validation: int = pydantic.Field(gt=0)
+    limit: int = pydantic.Field(default=0, ge=0)
+
+
+class Metrics(Section):
+    """edits: images edited or sampled; bootstrap: resamples per interval; the rest: the L2 attack of
+    `accuracy_adversarial` (radius with pixels in 0..1), made on the first so many examples."""
+
+    edits: int = pydantic.Field(gt=1)
+    bootstrap: int = pydantic.Field(gt=0)
+    adversarial_radius: float = pydantic.Field(gt=0)
+    adversarial_steps: int = pydantic.Field(gt=0)
+    adversarial_examples: int = pydantic.Field(gt=0)
+
+
+class Experiment(Section):
+    """One system trained on one data set.
+
+    given: the folder it starts from: a trained model, or just the prepared data; split: the examples it trains on;
+    champion: the validation metric by which a version becomes champion; settings: see the system's `Settings`.
+    """
+
+    data: str
+    system: str
+    given: str
+    split: str
+    champion: str = pydantic.Field(pattern="^validation_")
+    settings: dict[str, Any] = pydantic.Field(default_factory=dict)
+
+
+class Params(Section):
+    recipe_version: int
+    seed: int = pydantic.Field(ge=0)
+    threads: int = pydantic.Field(gt=0)
+    datasets: dict[str, Dataset]
+    metrics: Metrics
+    experiments: dict[str, Experiment]
+
+    @pydantic.model_validator(mode="after")
+    def names_agree(self) -> "Params":
+        for key, experiment in self.experiments.items():
+            expected = f"{experiment.data}-{experiment.system}"
+            if key != expected:
+                raise ValueError(f"experiments.{key}: expected the key `{expected}` (data-system)")
+            if experiment.data not in self.datasets:
+                raise ValueError(f"experiments.{key}.data: `{experiment.data}` is not under `datasets`")
+        return self
+
+    def experiment(self, key: str) -> Experiment:
+        """The experiment of that key. Raises UserError with the known keys."""
+        if key not in self.experiments:
+            raise UserError(f"unknown experiment `{key}`: expected one of {', '.join(self.experiments)}")
+        return self.experiments[key]
+
+
+def explain(error: pydantic.ValidationError, prefix: str = "") -> str:
+    """The first complaint of pydantic as `key: what was expected (got ...)`."""
+    first = error.errors()[0]
+    where = ".".join([prefix, *map(str, first["loc"])] if prefix else map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    got = "" if first["type"] == "missing" else f" (got {first['input']!r})"
+    return f"{where}: {first['msg']}{got}"
+
+
+def load(path: Path = FILE) -> Params:
+    """Read and check params.yaml, the settings of every system included.
+
+    Raises UserError, in one line, if the file is missing, is not YAML, or holds an unknown or ill-typed key.
+    """
+    from pipeline import systems
+
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run this in the project's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    try:
+        params = Params.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise UserError(f"{path}: {explain(error)}") from None
+    for key, experiment in params.experiments.items():
+        systems.settings(experiment.system, experiment.settings, where=f"{path}: experiments.{key}.settings")
+    return params

@@ -1,0 +1,166 @@
+"""The published systems, one file each: its task, its nets, its phases, its uses. A new file here is a new system.
+
+A system's file defines `Settings` (a `base.Recipe`) and ``build(settings, inputs, given) -> System``. Trained models
+live in folders: config.json (how to build the system), one safetensors file per learner, curves.csv.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pydantic
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.errors import UserError
+from pipeline.files import read_json, write_json
+from pipeline.params import explain
+from pipeline.systems.base import Inputs, Recipe, System
+
+BATCH = 500
+
+
+def names() -> list[str]:
+    """The systems that can be trained: the modules of this package, without `base` and those with an underscore."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in modules if name != "base" and not name.startswith("_"))
+
+
+def find(name: str) -> ModuleType:
+    """The module of a system. Raises UserError with the known names."""
+    if name not in names():
+        raise UserError(f"unknown system `{name}`: expected one of {', '.join(names())}")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def settings(system: str, values: Mapping[str, Any], where: str = "settings") -> Recipe:
+    """The checked settings of a system. Raises UserError that names the key at fault, after `where`."""
+    module = find(system)
+    try:
+        return module.Settings.model_validate(dict(values))
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, where)) from None
+
+
+def build(config: Mapping[str, Any], inputs: Inputs | None = None) -> System:
+    """The system that a config describes, untrained; `inputs` bound to examples if it is to be trained.
+
+    Weights are a function of the config's seed. Where the system starts from a trained one, that is built first.
+    """
+    inputs = inputs or Inputs(tuple(config["shape"]), tuple(config["values"]))
+    given = build(config["given"]) if config["given"] else None
+    with torch.random.fork_rng():
+        torch.manual_seed(config["seed"])
+        return find(config["system"]).build(settings(config["system"], config["settings"]), inputs, given)
+
+
+def example(name: str) -> System:
+    """A system on 28x28 grey images of ten values, untrained: to describe and draw it.
+
+    Raises UserError for an unknown system.
+    """
+    module = find(name)
+    required = {"steps": 1} if module.Settings.model_fields["steps"].is_required() else {}
+    config = {"shape": [1, 28, 28], "values": [str(n) for n in range(10)], "seed": 0, "settings": required}
+    classifier = {**config, "system": "classifier", "given": None}
+    return build({**config, "system": name, "given": classifier})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained system in use, on CPU tensors: batched, without gradients. A use that the system lacks is None.
+
+    classify: images (n, *shape) in 0..1 -> probabilities (n, values); features: images -> (n, d);
+    edit: images, values -> images; sample: values, seed -> images, where values are class indices (n,) int64 or
+    probabilities (n, values).
+    """
+
+    config: dict[str, Any]
+    system: System
+    classify: Callable[[Tensor], Tensor] | None
+    features: Callable[[Tensor], Tensor] | None
+    edit: Callable[[Tensor, Tensor], Tensor] | None
+    sample: Callable[[Tensor, int], Tensor] | None
+
+    @property
+    def parameters(self) -> int:
+        return self.system.parameters
+
+
+def model(config: dict[str, Any], system: System) -> Model:
+    """The uses of a system, ready to call."""
+    count = len(config["values"])
+    uses = (system.classify, system.features, system.edit, system.sample)
+    classify, features, edit, sample = (use and _batched(use) for use in uses)
+
+    def edit_to(images: Tensor, values: Tensor) -> Tensor:
+        return edit(images, _probabilities(values, count))
+
+    def sample_by_seed(values: Tensor, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(len(values), *system.noise_shape, generator=generator)
+        return sample(_probabilities(values, count), noise)
+
+    return Model(config, system, classify, features, edit and edit_to, sample and sample_by_seed)
+
+
+def _probabilities(values: Tensor, count: int) -> Tensor:
+    """Class indices as one-hot rows; probabilities as they are. Raises UserError for an index out of range."""
+    if values.dim() == 2:
+        return values
+    if len(values) and not 0 <= int(values.min()) <= int(values.max()) < count:
+        raise UserError(f"values must be in 0..{count - 1}, got {int(values.min())}..{int(values.max())}")
+    return F.one_hot(values, count).float()
+
+
+def _batched(use: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Run on at most BATCH examples at a time, on the GPU if the weights are there, without gradients."""
+
+    def run(*columns: Tensor) -> Tensor:
+        if not len(columns[0]):
+            raise UserError("no examples given")
+        with torch.inference_mode():
+            batches = zip(*(column.split(BATCH) for column in columns), strict=True)
+            return torch.cat([use(*batch) for batch in batches])
+
+    return run
+
+
+def save(folder: Path, config: Mapping[str, Any], system: System) -> None:
+    """Write config.json and the weights of the kept learners into an existing folder."""
+    for learner in system.kept:
+        weights = {name: value.cpu().contiguous() for name, value in learner.module.state_dict().items()}
+        save_file(weights, folder / f"{learner.name}.safetensors")
+    write_json(folder / "config.json", dict(config))
+
+
+def load(folder: Path) -> Model:
+    """The trained model in a folder, its weights frozen.
+
+    Raises UserError if the folder holds no model, or a file of it is damaged or does not fit the system.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = read_json(path)
+        system = build(config)
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no trained model here (no config.json)") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the description of a model: {error}") from None
+    for learner in system.kept:
+        file = Path(folder) / f"{learner.name}.safetensors"
+        try:
+            learner.module.load_state_dict(load_file(file))
+        except FileNotFoundError:
+            raise UserError(f"{file}: no such file, the model is incomplete") from None
+        except (SafetensorError, RuntimeError) as error:
+            raise UserError(f"{file}: damaged, or of another system: {str(error).splitlines()[0]}") from None
+        learner.module.requires_grad_(False).eval()
+    return model(config, system)

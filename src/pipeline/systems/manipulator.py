@@ -1,0 +1,87 @@
+"""Manipulation: a classifier becomes an editor by four equations (Rodatz et al. 2024, task 3.1).
+
+    classify : get(s) == v                      get reads the attribute
+    putget   : get(put(s, a)) == a              what was written can be read
+    getput   : put(s, get(s)) == s              writing what is there changes nothing
+    undo     : put(put(s, a), get(s)) == s      writing it back restores the original
+
+get comes trained (`given`) and stays frozen, so what is left to train is put. Noise before get in `putget` keeps put from writing marks that only a noiseless get can see (pitfall P2).
+"""
+
+from collections.abc import Callable
+
+import pydantic
+
+from pipeline.language import (
+    Composite,
+    Learner,
+    Phase,
+    Source,
+    Task,
+    Term,
+    Uniform,
+    cross_entropy,
+    equation,
+    learners_of,
+    mse,
+    noise,
+    task,
+)
+from pipeline.nets.images import Put
+from pipeline.systems.base import Inputs, Recipe, System, TaskError
+
+
+class Settings(Recipe):
+    """latent: width of put's bottleneck; noise: standard deviation of the noise that get sees, pixels in 0..1;
+    reconstruction: weight of getput and undo."""
+
+    latent: int = pydantic.Field(default=32, gt=0)
+    noise: float = pydantic.Field(default=0.1, ge=0)
+    reconstruction: float = pydantic.Field(default=20.0, gt=0)
+
+
+def manipulation(
+    get: Learner | Composite,
+    put: Learner,
+    x: Source,
+    a: Source,
+    blur: Callable[[Term], Term] = lambda image: image,
+    weight: float = 1.0,
+) -> Task:
+    """The four equations, on labelled states x = (s, v) and values a drawn independently of them (pitfall P3)."""
+    s, v = x
+    return task(
+        classify=equation(get(s), v, cross_entropy, trains=get),
+        putget=equation(get(blur(put(s, a))), a, cross_entropy, trains=put),
+        getput=equation(put(s, get(s)), s, mse, trains=put, weight=weight),
+        undo=equation(put(put(s, a), get(s)), s, mse, trains=put, weight=weight),
+    )
+
+
+def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
+    get, put = reader(given), writer(settings, inputs)
+    edit = manipulation(get, put, inputs.x, Uniform("a", inputs.V), noise(settings.noise), settings.reconstruction)
+    return editor(settings, inputs, get, put, edit)
+
+
+def reader(given: System | None) -> Learner | Composite:
+    """The classifier that the manipulator starts from."""
+    if given is None or "get" not in given.boxes:
+        raise TaskError("a manipulator is made from a classifier: `given` must name the folder of a trained one")
+    return given.boxes["get"]
+
+
+def writer(settings: Settings, inputs: Inputs) -> Learner:
+    return Learner("put", (inputs.S, inputs.V), inputs.S, Put(inputs.shape, settings.latent, len(inputs.values)))
+
+
+def editor(settings: Settings, inputs: Inputs, get: Learner | Composite, put: Learner, equations: Task) -> System:
+    """The system that fits put to the equations while get stays as it is; gradients pass through it."""
+    return System(
+        task=equations,
+        phases=(Phase("fit", equations.frozen(get), settings.steps),),
+        kept=(put, *learners_of(get)),
+        boxes={"get": get, "put": put},
+        classify=lambda images: get.apply(images).exp(),
+        edit=lambda images, values: put.apply(images, values.log()),
+    )
