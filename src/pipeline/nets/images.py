@@ -12,16 +12,16 @@ def normalised(channels: int) -> nn.Sequential:
 
 
 class Features(nn.Module):
-    """Two strided convolutions and a linear layer: (n, *shape) -> (n, features)."""
+    """Two strided 3x3 convolutions and a linear layer: (n, *shape) -> (n, features)."""
 
     def __init__(self, shape: Shape, features: int = 128) -> None:
         super().__init__()
         channels, height, width = shape
         self.layers = nn.Sequential(
             nn.Conv2d(channels, 32, 3, 2, 1),
-            nn.ReLU(),
+            normalised(32),
             nn.Conv2d(32, 64, 3, 2, 1),
-            nn.ReLU(),
+            normalised(64),
             nn.Flatten(),
             nn.Linear(64 * (height // 4) * (width // 4), features),
             nn.ReLU(),
@@ -32,27 +32,24 @@ class Features(nn.Module):
 
 
 class PooledFeatures(nn.Module):
-    """Three 3x3 convolutions with pooling and group norm: (n, *shape) -> (n, features)."""
+    """3x3 convolutions on 2x2 blocks of pixels, with pooling and a residual block: (n, *shape) -> (n, features)."""
 
     def __init__(self, shape: Shape, features: int = 96) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(shape[0], 24, 3, 1, 1),
-            normalised(24),
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * shape[0], 32, 3, 1, 1),
+            normalised(32),
             nn.MaxPool2d(2),
-            nn.Conv2d(24, 48, 3, 1, 1),
-            normalised(48),
-            nn.MaxPool2d(2),
-            nn.Conv2d(48, features, 3, 1, 1),
+            nn.Conv2d(32, features, 3, 1, 1),
             normalised(features),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Linear(4 * features, features),
-            nn.SiLU(),
         )
+        self.block = nn.Sequential(nn.Conv2d(features, features, 3, 1, 1), normalised(features))
+        self.top = nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(9 * features, features), nn.SiLU())
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
+        stem = self.stem(images)
+        return self.top(stem + self.block(stem))
 
 
 class WideFeatures(nn.Module):
@@ -103,11 +100,14 @@ class Decoder(nn.Module):
     def __init__(self, shape: Shape, latent: int, values: int) -> None:
         super().__init__()
         channels, height, width = shape
+        small = (-(-height // 8), -(-width // 8))
+        # From an eighth to a quarter of the size, whether the quarter is odd (28 -> 7) or even (32 -> 8).
+        rest = (height // 4 - 2 * small[0] + 1, width // 4 - 2 * small[1] + 1)
         self.layers = nn.Sequential(
-            nn.Linear(latent + values, 256),
-            nn.SiLU(),
-            nn.Linear(256, 64 * (height // 4) * (width // 4)),
-            nn.Unflatten(1, (64, height // 4, width // 4)),
+            nn.Linear(latent + values, 128 * small[0] * small[1]),
+            nn.Unflatten(1, (128, *small)),
+            normalised(128),
+            nn.ConvTranspose2d(128, 64, 3, 2, 1, output_padding=rest),
             normalised(64),
             nn.ConvTranspose2d(64, 32, 4, 2, 1),
             normalised(32),

@@ -1,0 +1,237 @@
+"""The page: what there is of every experiment, gathered and written to report/."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import torch
+from markupsafe import Markup, escape
+from PIL.Image import Image
+from torch import Tensor
+
+from pipeline import data, pictures, systems
+from pipeline.errors import UserError
+from pipeline.files import read_json, whole_folder
+from pipeline.params import Params
+from pipeline.report import figures, tables
+from pipeline.report.figures import Chart, Grid
+from pipeline.report.tables import Results, Table
+from pipeline.systems import Model
+
+PROTOCOLS = {
+    "judged": "All figures are on test images, edits and samples as read by judge_2, a classifier that was trained on "
+    "images which no system has seen and that took no part in training or choosing anything.",
+    "paper": "All figures are on test images, with the split of the paper that a system comes from; nothing is judged.",
+}
+UNTRAINED, UNMEASURED, ABSENT = "not trained", "not measured", "weights not here"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A diagram's text and picture, or a system's curves: whatever a section shows for one system."""
+
+    system: str
+    summary: str
+    items: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A diagram: its title, the equation as text, and its picture as a data URI (empty: none)."""
+
+    title: str
+    text: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of one data set."""
+
+    name: str
+    protocol: str
+    measures: Table
+    validation: Table
+    edits: tuple[Grid, ...]
+    samples: tuple[Grid, ...]
+    curves: tuple[Figures, ...]
+    drawings: tuple[Figures, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Test images (n, channels, height, width) in 0..1 with labels (n,); originals: the first image of each value."""
+
+    images: Tensor
+    labels: Tensor
+    values: tuple[str, ...]
+    originals: Tensor
+    original_labels: Tensor
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The experiments of one data set, by system.
+
+    results: metrics, empty where not measured; notes: what is missing; edits: of the originals, where a model edits.
+    """
+
+    name: str
+    results: Mapping[str, Results]
+    models: Mapping[str, Model]
+    notes: Mapping[str, str]
+    test: Held | None = None
+    edits: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def build(params: Params, root: Path) -> Path:
+    """Write root/report/: index.html, metrics.csv, and images/<data>/<system>.png where a system makes images.
+
+    Returns the page's path. What is not trained or measured yet is said to be so. Raises UserError if a model, metrics or
+    the prepared data are damaged. The folder is replaced as a whole, or not at all.
+    """
+    torch.set_num_threads(params.threads)
+    gathered = [gather(name, params, root) for name in dict.fromkeys(e.data for e in params.experiments.values())]
+    page = render([section(each, params, root) for each in gathered])
+    with whole_folder(root / "report") as folder:
+        (folder / "index.html").write_text(page, encoding="utf-8")
+        rows = {(each.name, system): found for each in gathered for system, found in each.results.items() if found}
+        (folder / "metrics.csv").write_text(tables.as_csv(rows), encoding="utf-8")
+        for each in gathered:
+            for system, image in overviews(each, params.seed).items():
+                pictures.save(image, folder / "images" / each.name / f"{system}.png")
+    return root / "report" / "index.html"
+
+
+def gather(name: str, params: Params, root: Path) -> Gathered:
+    """Load the metrics and models of a data set's experiments, and edit its originals."""
+    results: dict[str, Results] = {}
+    models: dict[str, Model] = {}
+    notes: dict[str, str] = {}
+    for system in (each.system for each in params.experiments.values() if each.data == name):
+        metrics, model = root / "metrics" / name / f"{system}.json", root / "models" / name / system
+        results[system] = read_metrics(metrics) if metrics.exists() else {}
+        if model.exists():
+            models[system] = systems.load(model)
+        if not (metrics.exists() and model.exists()):
+            notes[system] = ABSENT if metrics.exists() else UNMEASURED if model.exists() else UNTRAINED
+    prepared = root / "data" / "prepared" / name
+    if not prepared.exists():
+        return Gathered(name, results, models, notes)
+    test = held_out(prepared)
+    editors = {system: model for system, model in models.items() if model.edit}
+    edits = {system: figures.all_edits(model, test.originals) for system, model in editors.items()}
+    return Gathered(name, results, models, notes, test, edits)
+
+
+def read_metrics(path: Path) -> Results:
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from None
+
+
+def held_out(prepared: Path) -> Held:
+    values = data.info(prepared).values
+    split = data.load(prepared, "test")
+    first = figures.first_of_each(split.labels, len(values))
+    images = split.images.float() / 255
+    return Held(images, split.labels, values, images[first], split.labels[first])
+
+
+def section(found: Gathered, params: Params, root: Path) -> Section:
+    test = found.test
+    edits: tuple[Grid, ...] = ()
+    if test:
+        shown = (test.original_labels, test.values)
+        edits = tuple(figures.edit_grid(s, test.originals, each, *shown) for s, each in found.edits.items())
+    protocols = dict.fromkeys(str(r["protocol"]) for r in found.results.values() if "protocol" in r)
+    return Section(
+        name=found.name,
+        protocol=" ".join(f"Protocol “{each}”. {PROTOCOLS.get(each, '')}".strip() for each in protocols),
+        measures=tables.table(found.results, notes=found.notes),
+        validation=tables.table(found.results, "validation_"),
+        edits=edits,
+        samples=tuple(samples(found, params.seed)),
+        curves=tuple(each for system in found.models if (each := curves(found.name, system, root)).items),
+        drawings=tuple(each for system in found.results if (each := drawings(found.name, system, params)).items),
+    )
+
+
+def samples(found: Gathered, seed: int) -> list[Grid]:
+    """What each system makes of every value: samples, or edits of test images of other values."""
+    test = found.test
+    if test is None:
+        return []
+    count = len(test.values)
+    targets = torch.arange(count).repeat_interleave(figures.EXAMPLES)
+    sources = test.images[figures.others_of_each(test.labels, count, seed).flatten()]
+    grids = []
+    for system, model in found.models.items():
+        if model.sample:
+            made, caption, what = model.sample(targets, seed), "samples from noise, no test image involved", "sample of"
+        elif model.edit:
+            made, caption, what = model.edit(sources, targets), "edits of random test images of other values", "edit to"
+        else:
+            continue
+        by_value = made.reshape(count, figures.EXAMPLES, *made.shape[1:])
+        grids.append(figures.class_grid(system, caption, by_value, test.values, what))
+    return grids
+
+
+def curves(dataset: str, system: str, root: Path) -> Figures:
+    """The system's curves, all over the same steps."""
+    found = figures.read_curves(root / "models" / dataset / system / "curves.csv")
+    steps = max((curve.points[-1][0] for curve in found), default=0)
+    charts: tuple[Chart, ...] = tuple(figures.chart(curve, steps) for curve in found)
+    return Figures(system, "", charts)
+
+
+def drawings(dataset: str, system: str, params: Params) -> Figures:
+    """The system's equations, drawn."""
+    items = tuple(
+        Drawing(diagram.title, diagram.text, svg_uri(diagram.svg))
+        for diagram in systems.diagrams(f"{dataset}-{system}", params)
+    )
+    summary = (systems.find(system).__doc__ or "").strip().partition("\n")[0]
+    return Figures(system, summary, items)
+
+
+def svg_uri(svg: str) -> str:
+    """An SVG as a data URI. As an image of its own its ids and styles cannot meet those of the page."""
+    start = svg.find("<svg")
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg[start:].encode()).decode()}" if start >= 0 else ""
+
+
+def overviews(found: Gathered, seed: int) -> dict[str, Image]:
+    """One image a system: each original beside its edits to every value, or else samples, a row per value."""
+    images = {}
+    for system, model in found.models.items():
+        if found.test and system in found.edits:
+            rows = torch.cat((found.test.originals[:, None], found.edits[system]), 1)
+            images[system] = pictures.grid(rows.flatten(0, 1), rows.shape[1], scale=2)
+        elif model.sample:
+            count = len(model.config["values"])
+            targets = torch.arange(count).repeat_interleave(figures.EXAMPLES)
+            images[system] = pictures.grid(model.sample(targets, seed), figures.EXAMPLES, scale=2)
+    return images
+
+
+def render(sections: list[Section]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["breakable"] = breakable
+    return environment.get_template("template.html").render(sections=sections, box=figures)
+
+
+def breakable(name: str) -> Markup:
+    """A key that may break after its underscores."""
+    return escape(name).replace("_", Markup("_<wbr>"))
