@@ -23,16 +23,16 @@ SHAPE, VALUES, NOISE, WEIGHT = (1, 28, 28), tuple("0123456789"), 0.1, 20.0
 Step = Callable[[int], None]
 
 
-def make(seed: int) -> tuple[systems.System, Inputs]:
+def make(seed: int) -> systems.System:
     images = torch.randint(0, 256, (1024, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     inputs = Inputs(SHAPE, VALUES).bound(images, torch.arange(1024) % len(VALUES))
     config = {"shape": list(SHAPE), "values": list(VALUES), "seed": seed, "settings": {"steps": 1}, "given": None}
     classifier = {**config, "system": "classifier"}
-    return systems.build({**config, "system": "manipulator", "given": classifier}, inputs), inputs
+    return systems.build({**config, "system": "manipulator", "given": classifier}, inputs)
 
 
 def compiled(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
-    system, _ = make(0)
+    system = make(0)
     program = compile_task(system.phases[0].task)
     optimiser = torch.optim.Adam(program.parameters, fused=True)
     (move,) = program.moves
@@ -47,7 +47,7 @@ def compiled(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
 
 def by_hand(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
     """What one would write without the language: shared values once, a frozen get, one backward pass."""
-    system, inputs = make(0)
+    system = make(0)
     put, features, head = (learner.module for learner in system.kept)
     features.requires_grad_(False)
     head.requires_grad_(False)
@@ -102,16 +102,20 @@ def main() -> None:
     for number in range(3):
         ours(number)
         hand(number)
-    difference = max(float((a - b).abs().max()) for a, b in zip(our_weights, hand_weights, strict=True))
-    pairs = [(timed(ours, n), timed(hand, n)) if n % 2 else (timed(hand, n), timed(ours, n))[::-1]
-             for n in range(arguments.repeats)]
+    difference = max(float((a - b).detach().abs().max()) for a, b in zip(our_weights, hand_weights, strict=True))
+    pairs = [
+        (timed(ours, n), timed(hand, n)) if n % 2 else (timed(hand, n), timed(ours, n))[::-1]
+        for n in range(arguments.repeats)
+    ]
     our_time, hand_time = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
     our_peak, hand_peak = peak(ours), peak(hand)
     print(f"largest difference of a weight after 3 steps: {difference:.1e}")
     print(f"time    compiled {our_time * 1e3:7.2f} ms   by hand {hand_time * 1e3:7.2f} ms   ratio {ratio:.3f}")
-    print(f"memory  compiled {our_peak / 2**20:7.1f} MiB  by hand {hand_peak / 2**20:7.1f} MiB  "
-          f"ratio {our_peak / hand_peak:.3f}")
+    print(
+        f"memory  compiled {our_peak / 2**20:7.1f} MiB  by hand {hand_peak / 2**20:7.1f} MiB  "
+        f"ratio {our_peak / hand_peak:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -57,11 +57,26 @@ def server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port),
-               "--no-services"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-services",
+    ]
     with open(home / "server.log", "w", encoding="utf-8") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                                 env=os.environ | QUIET | {"PREFECT_HOME": str(home)})
+        child = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | QUIET | {"PREFECT_HOME": str(home)},
+        )
     try:
         wait_for(address, child, home / "server.log")
         yield address
@@ -82,7 +97,9 @@ def wait_for(address: str, child: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def answers(address: str) -> bool:
-    with contextlib.suppress(urllib.error.URLError, OSError, ValueError), \
-            urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+    with (
+        contextlib.suppress(urllib.error.URLError, OSError, ValueError),
+        urllib.request.urlopen(f"{address}/health", timeout=5) as answer,
+    ):
         return answer.status == 200
     return False

@@ -8,6 +8,7 @@ At the end models and metrics are synchronised with MLflow and the results are p
 
 import argparse
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -50,8 +51,7 @@ def plan(targets: list[str] | None, force: bool) -> dict[str, list[str]]:
     try:
         with Repo(".") as repo:
             graph = networkx.relabel_nodes(repo.index.graph, lambda stage: stage.addressing)
-            stages = {stage.addressing for stage in repo.index.stages if stage.is_repo_import is not None}
-            stale = set(stages if force else repo.status())
+            stale = set(graph if force else repo.status())
     except DvcException as error:
         raise UserError(f"DVC: {error}") from None
     unknown = [target for target in targets or [] if target not in graph]
@@ -62,7 +62,7 @@ def plan(targets: list[str] | None, force: bool) -> dict[str, list[str]]:
         wanted = set(targets).union(*(networkx.descendants(graph, target) for target in targets))
     runs: dict[str, list[str]] = {}
     # An edge of DVC's graph points from a stage to what it depends on.
-    for name in reversed(list(networkx.lexicographical_topological_sort(graph.reverse()))[::-1]):
+    for name in networkx.lexicographical_topological_sort(graph.reverse()):
         parents = sorted(parent for parent in graph.successors(name) if parent in runs)
         if name in wanted and not name.endswith(".dvc") and (name in stale or parents):
             runs[name] = parents
@@ -88,15 +88,46 @@ def reproduce(
 
 @prefect.flow(name="stages", log_prints=False)
 def run_graph(stages: dict[str, list[str]], force: bool) -> list[str]:
-    """Submit every stage behind its parents; the names of those that did not complete."""
-    futures: dict[str, Any] = {}
-    for name, parents in stages.items():
-        options = {"name": name, "task_run_name": name, "retries": RETRIES.get(name.split("@")[0], 0)}
-        waited = [futures[parent] for parent in parents]
-        futures[name] = run_stage.with_options(**options, retry_delay_seconds=5).submit(name, force, wait_for=waited)
-    for future in futures.values():
-        future.wait()
-    return [name for name, future in futures.items() if not future.state.is_completed()]
+    """Run each stage as soon as its parents have; the names of those that failed or could not run.
+
+    Stages are submitted when they are ready, those that most others wait for first: a task that only waits would hold
+    a place that another could use.
+    """
+    waiting, done = dict(stages), queue.SimpleQueue[tuple[str, Any]]()
+    failed: list[str] = []
+    running = 0
+    while waiting or running:
+        for name in sorted((name for name in waiting if not waiting[name]), key=lambda name: -followers(name, stages)):
+            del waiting[name]
+            running += 1
+            submit(name, force).add_done_callback(lambda future, name=name: done.put((name, future)))
+        name, future = done.get()
+        running -= 1
+        if future.state.is_completed():
+            waiting = {other: [p for p in parents if p != name] for other, parents in waiting.items()}
+        else:
+            lost = [name, *(other for other in waiting if name in ancestors(other, stages))]
+            failed += lost
+            waiting = {other: parents for other, parents in waiting.items() if other not in lost}
+    return failed
+
+
+def submit(name: str, force: bool) -> Any:
+    """The future of one stage's task."""
+    retries = RETRIES.get(name.split("@")[0], 0)
+    return run_stage.with_options(name=name, task_run_name=name, retries=retries, retry_delay_seconds=5).submit(
+        name, force
+    )
+
+
+def ancestors(name: str, stages: dict[str, list[str]]) -> set[str]:
+    """All that has to run before a stage."""
+    return set(stages[name]).union(*(ancestors(parent, stages) for parent in stages[name]))
+
+
+def followers(name: str, stages: dict[str, list[str]]) -> int:
+    """How many stages wait for this one, directly or not."""
+    return sum(name in ancestors(other, stages) for other in stages)
 
 
 @prefect.task(persist_result=False)
@@ -108,8 +139,14 @@ def run_stage(name: str, force: bool) -> None:
     started = time.monotonic()
     say(name, "started")
     # A session of its own, so that the stage and all it started can be stopped together.
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             start_new_session=True, env=os.environ | api.QUIET)
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | api.QUIET,
+    )
     _children.add(child)
     with open(log, "w", encoding="utf-8") as handle:
         for line in child.stdout or ():
@@ -124,8 +161,18 @@ def run_stage(name: str, force: bool) -> None:
     say(name, f"done in {time.monotonic() - started:.1f} s")
 
 
-CHATTER = ("Running stage", "> ", "Updating lock file", "To track the changes", "To enable auto staging",
-           "Use `dvc push`", "\tgit add", "\tdvc config", "WARNING: no file hash info", "Generating lock file")
+CHATTER = (
+    "Running stage",
+    "> ",
+    "Updating lock file",
+    "To track the changes",
+    "To enable auto staging",
+    "Use `dvc push`",
+    "\tgit add",
+    "\tdvc config",
+    "WARNING: no file hash info",
+    "Generating lock file",
+)
 
 
 def worth_saying(line: str) -> bool:
@@ -165,10 +212,18 @@ def stop_children(number: int = signal.SIGTERM, frame: FrameType | None = None) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m flows.reproduce", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", "--targets", dest="targets", nargs="+", action="extend", metavar="STAGE",
-                        help="bring only these stages, and what they need, up to date")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--target",
+        "--targets",
+        dest="targets",
+        nargs="+",
+        action="extend",
+        metavar="STAGE",
+        help="bring only these stages, and what they need, up to date",
+    )
     parser.add_argument("--force", action="store_true", help="run the stages even if nothing changed")
     parser.add_argument("--runner", default="thread", help="where tasks run: thread (default), dask or ray")
     parser.add_argument("--concurrency", type=int, help="stages at a time (default: the number of CPUs)")
@@ -204,10 +259,14 @@ def locally(arguments: argparse.Namespace) -> None:
 def in_flow(arguments: argparse.Namespace) -> str | None:
     """Run the flow; what went wrong, if something did."""
     with api.available():
-        state = reproduce(arguments.targets, arguments.force, arguments.runner, arguments.concurrency,
-                          return_state=True)
-        return None if state.is_completed() else (state.message or "failed").removeprefix(
-            "Flow run encountered an exception: RuntimeError: ")
+        state = reproduce(
+            arguments.targets, arguments.force, arguments.runner, arguments.concurrency, return_state=True
+        )
+        return (
+            None
+            if state.is_completed()
+            else (state.message or "failed").removeprefix("Flow run encountered an exception: RuntimeError: ")
+        )
 
 
 if __name__ == "__main__":

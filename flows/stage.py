@@ -98,6 +98,7 @@ def _without_result(step: Step) -> Callable[[], None]:
 
 def commit(root: Path) -> str | None:
     """The commit that is checked out, with `+` if the work tree differs from it; None outside git."""
+
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True).stdout.strip()
 

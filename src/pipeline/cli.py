@@ -83,9 +83,13 @@ def describe(
     for player in built.task.players:
         print(f"player {player.name}: {', '.join(learner.name for learner in player.learners)} x {player.steps}")
     if draw:
+        from pipeline.language import TaskError
         from pipeline.language.draw import draw as drawn
 
-        drawn(built.task, draw)
+        try:
+            drawn(built.task, draw)
+        except TaskError as error:
+            raise UserError(f"{draw}: {error}") from None
         print(f"drawn: {draw}")
 
 
@@ -142,7 +146,7 @@ def edit(
     value = _value(to, loaded.config["values"])
     pixels = pictures.read_images(images, tuple(loaded.config["shape"]))
     edited = loaded.edit(pixels, torch.full((len(pixels),), value))
-    pictures.save(pictures.grid(edited, len(pixels)), out)
+    pictures.save(pictures.grid(edited, min(len(pixels), 10)), out)
     print(f"{len(pixels)} image{'s' if len(pixels) > 1 else ''} edited to {to}: {out}")
 
 

@@ -145,7 +145,9 @@ class Run:
 
     def __init__(self, system: System, recipe: Recipe, seed: int, device: torch.device, checkpoint: Path) -> None:
         self.system, self.recipe, self.seed, self.device, self.checkpoint = system, recipe, seed, device, checkpoint
-        self.learners = nn.ModuleDict({l.name: l.module for phase in system.phases for l in phase.task.learners})
+        self.learners = nn.ModuleDict(
+            {each.name: each.module for phase in system.phases for each in phase.task.learners}
+        )
         self.learners.to(device)
         self.state = State()
 
@@ -220,8 +222,10 @@ class Run:
         for at, values in enumerate(table.tolist(), start=step + 1 - len(losses)):
             for name, value in zip(phase.task.equations, values, strict=True):
                 if not math.isfinite(value):
-                    raise NonFiniteLoss(f"equation `{name}` has loss {value} at step {at} of phase `{phase.name}`: "
-                                        "a smaller learning_rate or weight may help")
+                    raise NonFiniteLoss(
+                        f"equation `{name}` has loss {value} at step {at} of phase `{phase.name}`: "
+                        "a smaller learning_rate or weight may help"
+                    )
         before = sum(each.steps for each in self.system.phases[: self.state.phase])
         row = {"step": before + step + 1, **dict(zip(phase.task.equations, table.mean(0).tolist(), strict=True))}
         self.state.rows.append(row)
@@ -244,8 +248,9 @@ class Run:
         try:
             saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         except Exception as error:
-            raise UserError(f"{self.checkpoint}: damaged checkpoint ({str(error).splitlines()[0]}); delete it to train "
-                            "anew") from None
+            raise UserError(
+                f"{self.checkpoint}: damaged checkpoint ({str(error).splitlines()[0]}); delete it to train anew"
+            ) from None
         self.state = State(**saved["state"])
         self.learners.load_state_dict(saved["learners"])
         return saved

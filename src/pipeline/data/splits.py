@@ -45,8 +45,10 @@ def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, targe
         test = tuple(column[: max(1, params.limit // 6)] for column in test)
     half, quarter = len(order) // 2, len(order) // 4
     if params.validation >= half:
-        raise UserError(f"datasets.{name}.validation: fewer than {half} expected, half of the training images "
-                        f"(got {params.validation})")
+        raise UserError(
+            f"datasets.{name}.validation: fewer than {half} expected, half of the training images "
+            f"(got {params.validation})"
+        )
     rows = {
         "train": order[: half - params.validation],
         "validation": order[half - params.validation : half],
@@ -58,8 +60,9 @@ def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, targe
     with whole_folder(target) as folder:
         for split, examples in {**splits, "test": test}.items():
             write_examples(folder / f"{split}.safetensors", examples)
-        write_json(folder / "info.json",
-                   {"shape": list(dataset.shape), "values": list(dataset.values), "protocol": "judged"})
+        write_json(
+            folder / "info.json", {"shape": list(dataset.shape), "values": list(dataset.values), "protocol": "judged"}
+        )
 
 
 def _joined(parts: list[Examples]) -> Examples:

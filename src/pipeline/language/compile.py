@@ -221,5 +221,3 @@ def _with_last_uses(calls: list[Call], equations: Mapping[str, Equation]) -> tup
     for term, position in last.items():
         dropped.setdefault(position, []).append(term)
     return tuple(replace(call, last_uses=tuple(dropped.get(p, ()))) for p, call in enumerate(calls))
-
-

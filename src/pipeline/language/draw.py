@@ -100,7 +100,7 @@ def equation_svg(name: str, equation: Equation, among: Iterable[Equation] = ()) 
 
 
 def _hues(equations: Iterable[Equation]) -> dict[str, str]:
-    """The colours of learners and composites, by name, in order of mention. A composite and its first part share one."""
+    """The colours of learners and composites, by name, in order of mention; a composite has that of its first part."""
     nodes = [node for each in equations for side in (each.lhs, each.rhs) for node in wiring(side).nodes]
     first = list(dict.fromkeys(node.learners[0].name for node in nodes if node.learners))
     hues = {}

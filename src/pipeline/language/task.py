@@ -85,12 +85,18 @@ class Equation:
     def __str__(self) -> str:
         weight = f" x {self.weight:g}" if isinstance(self.weight, float | int) else f" x {self.weight}"
         shown = "" if self.weight == 1 else weight
-        origin = "; ".join(f"{', '.join(self._wires(source))} ~ {source.name}" for source in self.sources if not source.implicit)
+        origin = "; ".join(
+            f"{', '.join(self._wires(source))} ~ {source.name}" for source in self.sources if not source.implicit
+        )
         return f"{self.lhs} == {self.rhs}   [{self.divergence}{shown}; trains {self.shown}]   {origin}".rstrip()
 
     def _wires(self, source: Source) -> list[str]:
-        used = {t.op.index for side in (self.lhs, self.rhs) for t in side.walk()
-                if isinstance(t.op, Wire) and t.op.source == source}
+        used = {
+            t.op.index
+            for side in (self.lhs, self.rhs)
+            for t in side.walk()
+            if isinstance(t.op, Wire) and t.op.source == source
+        }
         return [name for index, (name, _) in enumerate(source.wires) if index in used]
 
 
@@ -203,14 +209,17 @@ def _check(name: str, each: Equation) -> None:
             f"({each.lhs.type.kind}) and `{each.rhs}` is {each.rhs.type} ({each.rhs.type.kind})"
         )
     if each.divergence.hard_target and not isinstance(each.rhs.op, Wire):
-        raise TaskError(f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is not a divergence "
-                        "(its least value is the target's entropy); use kl")
+        raise TaskError(
+            f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is not a divergence "
+            "(its least value is the target's entropy); use kl"
+        )
     if not each.trains:
         raise TaskError(f"equation {name} trains nothing")
     for learner in each.trains:
         if learner not in each.learners:
-            raise TaskError(f"equation {name} trains {learner.name}, which no gradient of `{each.lhs} == {each.rhs}` "
-                            "can reach")
+            raise TaskError(
+                f"equation {name} trains {learner.name}, which no gradient of `{each.lhs} == {each.rhs}` can reach"
+            )
 
 
 def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:
@@ -218,8 +227,10 @@ def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:
     for name, each in equations.items():
         for learner in (*each.learners, *_inner_learners(each)):
             if known.setdefault(learner.name, learner) is not learner:
-                raise TaskError(f"equation {name}: another learner is called {learner.name} already; "
-                                "the same name means the same weights")
+                raise TaskError(
+                    f"equation {name}: another learner is called {learner.name} already; "
+                    "the same name means the same weights"
+                )
     return tuple(known.values())
 
 
@@ -233,6 +244,8 @@ def _unique_sources(equations: Mapping[str, Equation]) -> tuple[Source, ...]:
     for name, each in equations.items():
         for source in each.sources:
             if known.setdefault(source.name, source) != source:
-                raise TaskError(f"equation {name}: another source is called {source.name} already; "
-                                "the same name means the same draw")
+                raise TaskError(
+                    f"equation {name}: another source is called {source.name} already; "
+                    "the same name means the same draw"
+                )
     return tuple(known.values())

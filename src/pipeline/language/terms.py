@@ -29,11 +29,12 @@ Values on a wire, for a batch of n examples:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ class Term:
     """A node of the hash-consed graph; made by calling boxes, never directly. Equality is identity."""
 
     __slots__ = ("__weakref__", "inputs", "op", "type")
-    _known: weakref.WeakValueDictionary[tuple[Any, ...], Term] = weakref.WeakValueDictionary()
+    _known: ClassVar[weakref.WeakValueDictionary[tuple[Any, ...], Term]] = weakref.WeakValueDictionary()
 
     op: Op
     inputs: tuple[Term, ...]
@@ -219,8 +220,10 @@ class Dataset(Source):
         for (wire, type), column in zip(self.types.items(), columns, strict=True):
             expected = () if type.kind == "categorical" else type.shape
             if tuple(column.shape[1:]) != expected:
-                raise TaskError(f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
-                                f"{tuple(column.shape[1:])} given")
+                raise TaskError(
+                    f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
+                    f"{tuple(column.shape[1:])} given"
+                )
         return replace(self, table=Table(columns))
 
     def draw(self, draws: Draws) -> tuple[Tensor, ...]:
@@ -234,8 +237,7 @@ class Dataset(Source):
         order = _permutation(count, draws.seed, self.name, epoch)
         rows = order[position * draws.batch : (position + 1) * draws.batch].to(columns[0].device)
         return tuple(
-            encode(column[rows].to(draws.device), type)
-            for column, (_, type) in zip(columns, self.wires, strict=True)
+            encode(column[rows].to(draws.device), type) for column, (_, type) in zip(columns, self.wires, strict=True)
         )
 
 
@@ -343,8 +345,9 @@ class Box(Op):
             raise TaskError(f"{self.name} takes {len(self.dom)} inputs, not {len(inputs)}")
         for position, (wire, expected) in enumerate(zip(inputs, self.dom, strict=True), start=1):
             if wire.type != expected:
-                raise TaskError(f"{self.name}: input {position} is a wire of type {expected}, "
-                                f"but `{wire}` has type {wire.type}")
+                raise TaskError(
+                    f"{self.name}: input {position} is a wire of type {expected}, but `{wire}` has type {wire.type}"
+                )
         return Term(self, inputs, self.cod)
 
     def show(self, inputs: tuple[Term, ...]) -> str:
@@ -414,7 +417,7 @@ class Composite:
     """
 
     def __init__(self, name: str, *parts: Box) -> None:
-        for first, second in zip(parts, parts[1:], strict=False):
+        for first, second in itertools.pairwise(parts):
             if second.dom != (first.cod,):
                 raise TaskError(f"{name}: {second.name} does not take what {first.name} gives")
         self.name, self.parts = name, parts
@@ -562,7 +565,8 @@ class ProjectedGradient:
 
 
 def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.flatten(1), dim=1).view(-1, *[1] * (x.dim() - 1))
+    norm: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
+    return norm.view(-1, *[1] * (x.dim() - 1))
 
 
 def _unit(x: Tensor) -> Tensor:

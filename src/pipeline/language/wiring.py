@@ -43,8 +43,8 @@ Port = tuple[int, int]  # a node's place in `Wiring.nodes`, and which of its out
 class Node:
     """A box or, if `source`, a state.
 
-    note: what a box is about, beyond its name; inputs: the ports that it reads; outputs: name and type of each wire that it gives (no name: the
-    type says enough); learners: whose parameters it has.
+    note: what a box is about, beyond its name; inputs: the ports that it reads; outputs: name and type of each wire
+    that it gives (no name: the type says enough); learners: whose parameters it has.
     """
 
     name: str

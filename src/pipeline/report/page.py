@@ -16,6 +16,7 @@ from pipeline.errors import UserError
 from pipeline.files import read_json, whole_folder
 from pipeline.params import Params
 from pipeline.report import figures, tables
+from pipeline.report.diagrams import diagrams
 from pipeline.report.figures import Chart, Grid
 from pipeline.report.tables import Results, Table
 from pipeline.systems import Model
@@ -191,10 +192,7 @@ def curves(dataset: str, system: str, root: Path) -> Figures:
 
 def drawings(dataset: str, system: str, params: Params) -> Figures:
     """The system's equations, drawn."""
-    items = tuple(
-        Drawing(diagram.title, diagram.text, svg_uri(diagram.svg))
-        for diagram in systems.diagrams(f"{dataset}-{system}", params)
-    )
+    items = tuple(Drawing(diagram.title, diagram.text, svg_uri(diagram.svg)) for diagram in diagrams(system))
     summary = (systems.find(system).__doc__ or "").strip().partition("\n")[0]
     return Figures(system, summary, items)
 

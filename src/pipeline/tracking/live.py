@@ -1,0 +1,91 @@
+"""Curves while training, if the server can be reached; a server that cannot never fails or slows a training."""
+
+import contextlib
+import hashlib
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.files import read_json, write_json
+from pipeline.params import Params
+from pipeline.tracking import store
+
+PATIENCE = 10.0  # seconds that a finished training waits for its last points to be written
+Row = tuple[int, Mapping[str, float]]
+
+
+def note(root: Path, key: str) -> Path:
+    """Where the id of an experiment's live run is kept until `sync` has completed it."""
+    return root / "runs" / "live" / f"{key}.json"
+
+
+class LiveRun:
+    """Points go into a queue; a thread of its own speaks to the server."""
+
+    def __init__(self, key: str, params: Params, root: Path) -> None:
+        self.key, self.root, self.experiment = key, root, params.experiment(key)
+        self.settings = hashlib.sha256(repr((self.experiment, params.seed)).encode()).hexdigest()[:16]
+        self.run_id: str | None = None
+        self._rows: queue.Queue[Row | None] = queue.Queue(maxsize=10_000)
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def log(self, step: int, losses: Mapping[str, float]) -> None:
+        """Note the losses of the equations at a step; returns at once."""
+        with contextlib.suppress(queue.Full):
+            self._rows.put_nowait((step, dict(losses)))
+
+    def close(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self._rows.put_nowait(None)
+        self._thread.join(PATIENCE)
+
+    def _write(self) -> None:
+        try:
+            client = store.client(self.root)
+            self.run_id = self._resumed(client) or self._created(client)
+            while (row := self._rows.get()) is not None:
+                client.log_batch(self.run_id, metrics=_points(row))
+            client.set_terminated(self.run_id)
+        # Whatever goes wrong here, the training is worth more than its live picture; `sync` will log it whole.
+        except Exception as error:
+            lines = str(error).splitlines()
+            print(f"warning: no live curves: {lines[0] if lines else error!r}", file=sys.stderr, flush=True)
+
+    def _created(self, client) -> str:
+        experiment = store.experiment_id(client, self.root, self.experiment.data)
+        tags = {"stage": f"train@{self.key}", "settings": self.settings}
+        run_id = client.create_run(experiment, run_name=self.experiment.system, tags=tags).info.run_id
+        write_json(note(self.root, self.key), {"run_id": run_id, "settings": self.settings})
+        return run_id
+
+    def _resumed(self, client) -> str | None:
+        """The run of an interrupted training with the same settings, if it is still open."""
+        path = note(self.root, self.key)
+        if not path.exists():
+            return None
+        noted = read_json(path)
+        with contextlib.suppress(Exception):
+            run = client.get_run(noted["run_id"])
+            if noted["settings"] == self.settings and run.info.status == "RUNNING":
+                return run.info.run_id
+        return None
+
+
+def _points(row: Row) -> list:
+    from mlflow.entities import Metric
+
+    step, losses = row
+    now = int(time.time() * 1000)
+    return [Metric(f"loss/{name}", value, now, step) for name, value in losses.items()]
+
+
+@contextlib.contextmanager
+def live(key: str, params: Params, root: Path) -> Iterator[LiveRun]:
+    """A live run of an experiment; it is left open if the training fails, so that a second try goes on with it."""
+    run = LiveRun(key, params, root)
+    yield run
+    run.close()

@@ -1,0 +1,212 @@
+"""Registered models: one per experiment, `challenger` the newest version, `champion` the best on validation."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.params import Params
+from pipeline.tracking import store
+
+if TYPE_CHECKING:
+    from pipeline.systems import Model
+
+REQUIREMENTS = ["torch", "numpy", "safetensors", "pydantic", "mlflow"]
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A version of a registered model; metric and value: what its champion is chosen by."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    metric: str | None
+    value: float | None
+    run_id: str
+
+    def __str__(self) -> str:
+        value = "" if self.value is None else f"{self.metric} {self.value:.5g}"
+        return f"{self.name}/{self.version:<4} {', '.join(self.aliases):24} {value}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a version was measured: its champion metric under which judge and data (md5s of DVC)."""
+
+    metric: str
+    value: float
+    judge: str
+    data: str
+
+    def tags(self) -> dict[str, str]:
+        return {"metric": self.metric, "value": repr(self.value), "judge": self.judge, "data": self.data}
+
+
+def register(client: Any, key: str, run_id: str, folder: Path, md5: str, verdict: Verdict) -> int:
+    """Log the model folder under the run and register it as a new version, the challenger. Returns the version."""
+    import mlflow
+
+    from pipeline import systems
+
+    model = systems.load(folder)
+    signature, example = contract(model)
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name=key,
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"model": str(folder)},
+            signature=signature,
+            input_example=example,
+            pip_requirements=REQUIREMENTS,
+            registered_model_name=key,
+        )
+    version = int(logged.registered_model_version)
+    for name, value in {"md5": md5, **verdict.tags()}.items():
+        client.set_model_version_tag(key, str(version), name, value)
+    client.set_registered_model_alias(key, "challenger", str(version))
+    return version
+
+
+def contract(model: "Model") -> tuple[Any, Any]:
+    """Signature and input example of a model, by what it can do (see `served`)."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    shape, count = tuple(model.config["shape"]), len(model.config["values"])
+    images = TensorSpec(np.dtype("float32"), (-1, *shape))
+    named = TensorSpec(np.dtype("float32"), (-1, *shape), "image")
+    value, seed = (TensorSpec(np.dtype("int64"), size, name) for size, name in (((-1,), "value"), ((1,), "seed")))
+    blank = np.zeros((1, *shape), np.float32)
+    if model.sample:
+        example = {"value": np.arange(count), "seed": np.zeros(1, np.int64)}
+        return ModelSignature(Schema([value, seed]), Schema([images])), example
+    if model.edit:
+        return ModelSignature(Schema([named, value]), Schema([images])), {
+            "image": blank,
+            "value": np.zeros(1, np.int64),
+        }
+    probabilities = TensorSpec(np.dtype("float32"), (-1, count))
+    return ModelSignature(Schema([images]), Schema([probabilities])), blank
+
+
+def decide(client: Any, key: str, version: int, verdict: Verdict, params: Params, root: Path) -> str:
+    """Make the version champion if it is strictly better than the present one, measured alike; says what was decided.
+
+    A champion that was measured by another judge or on other validation data is measured again first.
+    """
+    from pipeline.metrics import keys
+
+    champion = alias(client, key, "champion")
+    if champion is None:
+        client.set_registered_model_alias(key, "champion", str(version))
+        return note(client, key, version, "champion: the first version")
+    old = int(champion.version)
+    if old == version:
+        return ""
+    value = remeasured(client, champion, verdict, params, root)
+    figures = f"{verdict.metric} {verdict.value:.6g} against {value:.6g} of version {old}"
+    if not keys.better(verdict.metric, verdict.value, value):
+        return note(client, key, version, f"not champion: {figures}")
+    client.set_registered_model_alias(key, "champion", str(version))
+    return note(client, key, version, f"champion: {figures}")
+
+
+def note(client: Any, key: str, version: int, decision: str) -> str:
+    client.set_model_version_tag(key, str(version), "decision", decision)
+    return f"{key}/{version} {decision}"
+
+
+def remeasured(client: Any, champion: Any, verdict: Verdict, params: Params, root: Path) -> float:
+    """The champion's value of the metric, under the judge and data of the verdict."""
+    from pipeline import metrics, systems
+
+    tags = champion.tags
+    if (tags.get("metric"), tags.get("judge"), tags.get("data")) == (verdict.metric, verdict.judge, verdict.data):
+        return float(tags["value"])
+    model = systems.load(download(champion.name, champion.version))
+    found = metrics.validation_metrics(model, params.experiment(champion.name).data, params, root)[verdict.metric]
+    again = Verdict(verdict.metric, found, verdict.judge, verdict.data)
+    for name, value in again.tags().items():
+        client.set_model_version_tag(champion.name, champion.version, name, value)
+    return found
+
+
+def alias(client: Any, key: str, name: str) -> Any:
+    """The version that has an alias, or None."""
+    import mlflow
+
+    try:
+        return client.get_model_version_by_alias(key, name)
+    except mlflow.MlflowException:
+        return None
+
+
+def download(name: str, version: str) -> Path:
+    """A local folder with the model's config.json and weights."""
+    import mlflow
+
+    place = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
+    found = sorted(place.rglob("config.json"))
+    if not found:
+        raise UserError(f"{name}/{version}: the registered model holds no config.json")
+    return found[0].parent
+
+
+def models(root: Path) -> list[ModelRow]:
+    """All versions of all registered models, newest first. Raises UserError if the server does not answer."""
+    client = store.client(root)
+    with store.answering(root):
+        rows = []
+        for registered in client.search_registered_models():
+            names: dict[str, list[str]] = {}
+            for name, version in (registered.aliases or {}).items():
+                names.setdefault(str(version), []).append(name)
+            for version in client.search_model_versions(f"name = '{registered.name}'"):
+                value = version.tags.get("value")
+                aliases = tuple(sorted(names.get(str(version.version), [])))
+                rows.append(
+                    ModelRow(
+                        registered.name,
+                        int(version.version),
+                        aliases,
+                        version.tags.get("metric"),
+                        None if value is None else float(value),
+                        version.run_id,
+                    )
+                )
+    return sorted(rows, key=lambda row: (row.name, -row.version))
+
+
+SELECTOR = re.compile(r"(?P<name>[A-Za-z0-9_.-]+?)(@(?P<alias>[A-Za-z0-9_-]+)|/(?P<version>[0-9]+))?")
+
+
+def find(selector: str, root: Path) -> Path:
+    """The folder of a model: NAME (its champion), NAME@ALIAS or NAME/VERSION.
+
+    A name that is not registered yet means the model in the workspace, models/<data>/<system>/. Raises UserError for
+    an unknown name, alias or version, saying what there is, and for a server that does not answer.
+    """
+    match = SELECTOR.fullmatch(selector)
+    if not match:
+        raise UserError(f"model `{selector}`: NAME, NAME@ALIAS or NAME/VERSION expected")
+    name, wanted, version = match["name"], match["alias"], match["version"]
+    rows = [row for row in models(root) if row.name == name]
+    if not rows:
+        folder = root / "models" / Path(*name.split("-", 1))
+        if not wanted and not version and (folder / "config.json").exists():
+            return folder
+        known = sorted({row.name for row in models(root)})
+        raise UserError(
+            f"unknown model `{name}`: {'expected one of ' + ', '.join(known) if known else 'none registered'}"
+        )
+    wanted = wanted or (None if version else "champion")
+    for row in rows:
+        if str(row.version) == version or wanted in row.aliases:
+            with store.answering(root):
+                return download(name, str(row.version))
+    have = ", ".join(f"{name}/{row.version}{''.join('@' + each for each in row.aliases)}" for row in rows)
+    raise UserError(f"model `{selector}` not found: there is {have}")

@@ -1,0 +1,46 @@
+"""A trained model as an MLflow pyfunc, from this file and safetensors: nothing is pickled.
+
+Inputs and outputs, by what the model can do: a generator takes {"value": int64 (n,), "seed": int64 (1,)}, an editor
+{"image": float32 (n, *shape), "value": int64 (n,)}, both give float32 images (n, *shape); a classifier takes float32
+images (n, *shape) in 0..1 and gives probabilities (n, values).
+"""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import torch
+
+from pipeline import systems
+
+
+class Served(mlflow.pyfunc.PythonModel):
+    """Loads the model folder among its artifacts once, then answers."""
+
+    def load_context(self, context):
+        self.model = systems.load(Path(context.artifacts["model"]))
+
+    def predict(self, context, model_input, params=None):
+        model = self.model
+        if model.sample:
+            seed = int(np.asarray(model_input["seed"]).reshape(-1)[0])
+            return model.sample(values_of(model_input), seed).numpy()
+        if model.edit:
+            return model.edit(images_of(model_input["image"], model), values_of(model_input)).numpy()
+        return model.classify(images_of(model_input, model)).numpy()
+
+
+def values_of(model_input) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(model_input["value"], dtype=np.int64).reshape(-1))
+
+
+def images_of(array, model: systems.Model) -> torch.Tensor:
+    """Images as a tensor. Raises ValueError if their shape is not (n, *shape)."""
+    images = torch.from_numpy(np.asarray(array, dtype=np.float32))
+    shape = tuple(model.config["shape"])
+    if tuple(images.shape[1:]) != shape:
+        raise ValueError(f"images of shape (n, {', '.join(map(str, shape))}) expected, {tuple(images.shape)} given")
+    return images
+
+
+mlflow.models.set_model(Served())
