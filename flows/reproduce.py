@@ -26,6 +26,7 @@ from flows import api, summary
 os.environ.update(api.QUIET)
 
 import prefect
+from prefect.states import Completed, Failed, State
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline import errors
@@ -72,7 +73,7 @@ def plan(targets: list[str] | None, force: bool) -> dict[str, list[str]]:
 @prefect.flow(name="reproduce", log_prints=False)
 def reproduce(
     targets: list[str] | None = None, force: bool = False, runner: str = "thread", concurrency: int | None = None
-) -> None:
+) -> State:
     """Bring the workspace up to date, then synchronise with MLflow.
 
     targets: stages to bring up to date (all if none); force: run them even if nothing changed; runner: where tasks run
@@ -82,8 +83,7 @@ def reproduce(
     stages = plan(targets, force)
     failed = run_graph.with_options(task_runner=task_runner(runner, concurrency))(stages, force) if stages else []
     summary.finish(Path(), failed)
-    if failed:
-        raise RuntimeError(f"failed: {', '.join(failed)}")
+    return Failed(message=f"failed or not run: {', '.join(failed)}") if failed else Completed()
 
 
 @prefect.flow(name="stages", log_prints=False)
@@ -103,6 +103,7 @@ def run_graph(stages: dict[str, list[str]], force: bool) -> list[str]:
             submit(name, force).add_done_callback(lambda future, name=name: done.put((name, future)))
         name, future = done.get()
         running -= 1
+        future.wait()
         if future.state.is_completed():
             waiting = {other: [p for p in parents if p != name] for other, parents in waiting.items()}
         else:
@@ -262,11 +263,7 @@ def in_flow(arguments: argparse.Namespace) -> str | None:
         state = reproduce(
             arguments.targets, arguments.force, arguments.runner, arguments.concurrency, return_state=True
         )
-        return (
-            None
-            if state.is_completed()
-            else (state.message or "failed").removeprefix("Flow run encountered an exception: RuntimeError: ")
-        )
+    return None if state.is_completed() else state.message
 
 
 if __name__ == "__main__":

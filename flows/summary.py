@@ -1,6 +1,7 @@
 """What a run ends with: MLflow brought up to date, then the tables that people look at."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def finish(root: Path, failed: list[str]) -> None:
 
     A tracking server that cannot be reached is a warning: `pipeline sync` makes up for it later.
     """
-    console = Console()
+    # Tables in a log file or a pipe are as wide as they need to be.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     tracked = (root / "params.yaml").exists() and not os.environ.get(NO_SYNC)
     if tracked:
         _synchronise(root)

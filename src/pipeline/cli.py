@@ -200,3 +200,7 @@ def sync() -> None:
     from pipeline import tracking
 
     print(tracking.sync(ROOT))
+
+
+if __name__ == "__main__":
+    main()

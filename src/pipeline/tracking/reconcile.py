@@ -125,7 +125,6 @@ def _sync_one(
     version = _version_of(client, key, md5)
     if version is None:
         version = registry.register(client, key, run_id, folder, md5, verdict)
-        client.set_model_version_tag(key, str(version), "run_id", run_id)
     else:
         for name, value in verdict.tags().items():
             client.set_model_version_tag(key, str(version), name, value)

@@ -62,11 +62,14 @@ def register(client: Any, key: str, run_id: str, folder: Path, md5: str, verdict
             signature=signature,
             input_example=example,
             pip_requirements=REQUIREMENTS,
-            registered_model_name=key,
         )
-    version = int(logged.registered_model_version)
-    for name, value in {"md5": md5, **verdict.tags()}.items():
-        client.set_model_version_tag(key, str(version), name, value)
+    if not client.search_registered_models(f"name = '{key}'"):
+        client.create_registered_model(key)
+    # The md5 comes with the version, not after it: a sync that is cut off never leaves a version that it cannot find.
+    made = client.create_model_version(
+        key, logged.model_uri, run_id, tags={"md5": md5, **verdict.tags()}, model_id=logged.model_id
+    )
+    version = int(made.version)
     client.set_registered_model_alias(key, "challenger", str(version))
     return version
 

@@ -38,7 +38,8 @@ def client(root: Path) -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="mlflow")
+    # MLflow asks for type hints where the signature is given already.
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
     mlflow.set_tracking_uri(uri(root))
     made = mlflow.MlflowClient()
     # Two stages may meet an empty database at once, and only one may make its tables.

