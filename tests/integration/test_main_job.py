@@ -107,16 +107,24 @@ def test_dvc_shows_metrics_params_and_plots(workspace: Workspace, ran: str) -> N
 
 def test_forced_stages_give_the_same_bytes(workspace: Workspace, ran: str) -> None:
     before = outputs(workspace.root)
-    for stage in ("prepare@mnist", "train@mnist-classifier", "train@mnist-matched_manipulator",
-                  "evaluate@mnist-matched_manipulator", "report"):
+    for stage in (
+        "prepare@mnist",
+        "train@mnist-classifier",
+        "train@mnist-matched_manipulator",
+        "evaluate@mnist-matched_manipulator",
+        "report",
+    ):
         workspace.run("dvc", "repro", "--single-item", "--force", stage)
     assert outputs(workspace.root) == before
     assert "up to date" in workspace.run("dvc", "status").stdout
 
 
 def test_what_dvc_sees_holds_no_paths_times_or_run_ids(workspace: Workspace, ran: str) -> None:
-    for path in [*(workspace.root / "models").rglob("*.json"), *(workspace.root / "metrics").rglob("*.json"),
-                 workspace.root / "report" / "index.html"]:
+    for path in [
+        *(workspace.root / "models").rglob("*.json"),
+        *(workspace.root / "metrics").rglob("*.json"),
+        workspace.root / "report" / "index.html",
+    ]:
         text = path.read_text()
         assert str(workspace.root) not in text
         assert "flow_run" not in text
@@ -264,7 +272,9 @@ def test_a_server_that_is_not_there_is_named_and_loses_nothing(workspace: Worksp
     nowhere = "http://127.0.0.1:9"
     done = workspace.pipeline("sync", code=2, MLFLOW_TRACKING_URI=nowhere)
     assert nowhere in done.stderr
-    again = workspace.run("dvc", "repro", "--force", "--single-item", "train@mnist-judge_1", MLFLOW_TRACKING_URI=nowhere)
+    again = workspace.run(
+        "dvc", "repro", "--force", "--single-item", "train@mnist-judge_1", MLFLOW_TRACKING_URI=nowhere
+    )
     assert again.returncode == 0
     assert "already" in workspace.pipeline("sync").stdout
 
@@ -283,8 +293,9 @@ def test_new_data_make_a_challenger_and_the_better_one_is_champion(
     assert "examples added" in added
     assert "already" in workspace.pipeline("data", "add", "mnist", str(tmp_path)).stdout
     assert "prepare@mnist" in workspace.run("dvc", "status").stdout
-    workspace.run("flows.reproduce", "--target", "evaluate@mnist-judge_1", "evaluate@mnist-judge_2",
-                  "evaluate@mnist-classifier")
+    workspace.run(
+        "flows.reproduce", "--target", "evaluate@mnist-judge_1", "evaluate@mnist-judge_2", "evaluate@mnist-classifier"
+    )
     rows = json.loads(workspace.pipeline("models", "--json").stdout)
     versions = {row["version"]: row for row in rows if row["name"] == "mnist-classifier"}
     assert "challenger" in versions[2]["aliases"]
@@ -315,8 +326,14 @@ def test_a_failing_stage_is_named_and_only_its_followers_are_lost(workspace: Wor
     good = file.read_text()
     try:
         workspace.set("experiments.mnist-conditional_vae.settings.learning_rate", 1e30)
-        done = workspace.run("flows.reproduce", "--no-sync", "--target", "train@mnist-conditional_vae",
-                             "evaluate@mnist-conditional_vae", code=1)
+        done = workspace.run(
+            "flows.reproduce",
+            "--no-sync",
+            "--target",
+            "train@mnist-conditional_vae",
+            "evaluate@mnist-conditional_vae",
+            code=1,
+        )
         assert "train@mnist-conditional_vae" in done.stderr
         assert "Traceback" not in done.stderr
         assert "equation `" in done.stdout

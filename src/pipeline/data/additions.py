@@ -35,7 +35,7 @@ def add(name: str, path: Path, root: Path) -> str:
     left_out = among(images, held(root / "data" / "prepared" / name))
     if left_out.all():
         raise UserError(f"{path}: all {len(images)} images are in {name}'s {', '.join(HELD)} parts already")
-    images, labels = images[~left_out], labels[~left_out]
+    images, labels = ordered((images[~left_out], labels[~left_out]))
     digest = hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()[:12]
     file = Path("data", "added", name, f"{digest}.safetensors")
     if (root / f"{file}.dvc").exists():
@@ -48,6 +48,17 @@ def add(name: str, path: Path, root: Path) -> str:
     lines.append("the data set and all that is trained on it are stale now: `make run` or `dvc repro` brings them up")
     lines.append(f"`git add {file}.dvc {file.parent}/.gitignore` and a commit record the version")
     return "\n".join(lines)
+
+
+def ordered(examples: Examples) -> Examples:
+    """The same examples in the order of their pixels and labels: however they came, they make the same file."""
+    images, labels = examples
+    rows = sorted(
+        (image.tobytes(), int(label), row)
+        for row, (image, label) in enumerate(zip(images.numpy(), labels, strict=True))
+    )
+    order = torch.tensor([row for *_, row in rows], dtype=torch.int64)
+    return images[order], labels[order]
 
 
 def read_folder(path: Path, dataset: DataSet) -> Examples:
@@ -138,11 +149,11 @@ def held(prepared: Path) -> set[bytes]:
 
 def track(file: Path, root: Path) -> None:
     """Let DVC track the file (relative to `root`). Raises UserError, the file removed, if DVC does not take it."""
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "-q", str(file)]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", str(file)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode:
         (root / file).unlink()
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise UserError(f"{file} could not be added to DVC: {said[0] if said else f'exit code {done.returncode}'}")
 
 

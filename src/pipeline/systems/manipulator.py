@@ -36,7 +36,7 @@ class Settings(Recipe):
     reconstruction: weight of getput and undo."""
 
     latent: int = pydantic.Field(default=32, gt=0)
-    noise: float = pydantic.Field(default=0.1, ge=0)
+    noise: float = pydantic.Field(default=0.03, ge=0)
     reconstruction: float = pydantic.Field(default=20.0, gt=0)
 
 

@@ -8,12 +8,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pipeline import data
 from pipeline.params import Dataset
 from tests.conftest import REPOSITORY
 from tests.unit.data.tiny import MODULE, Tiny, packed
+
+# Examples touch files: on a busy machine one may well take longer than hypothesis allows by default.
+hypothesis.settings.register_profile("files", deadline=None)
+hypothesis.settings.load_profile("files")
 
 SMALL = Dataset(validation=100, limit=1200)
 

@@ -80,6 +80,12 @@ def test_helper_modules_are_no_data_sets() -> None:
     assert data.names() == ["mnist"]
 
 
+def test_the_training_core_reads_data_without_pillow_or_dvc() -> None:
+    code = "import sys; sys.modules.update(PIL=None, dvc=None); from pipeline import data; print(data.names())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['mnist']\n", "")
+
+
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown data set `mnits`: expected one of mnist"):
         data.fetch("mnits", tmp_path / "raw")
