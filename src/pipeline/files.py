@@ -1,6 +1,7 @@
 """Files that are either whole or absent: temporary name, fsync, rename."""
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -14,8 +15,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises whatever ``write`` raises (OSError when the disk is full); then ``path`` is as it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part(path)
     try:
         write(part)
         with open(part, "rb") as handle:
@@ -26,6 +26,25 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    """The temporary name beside `path`. What processes that are gone left behind under such names is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if not _alive(int(left.suffixes[-2][1:])):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -44,9 +63,7 @@ def read_json(path: Path) -> Any:
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of ``path`` when the block ends well, and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part = _part(path)
     part.mkdir()
     try:
         yield part

@@ -239,7 +239,10 @@ class Run:
             "optimiser": optimiser.state_dict(),
             "average": average.state_dict() if average else None,
         }
-        write_whole(self.checkpoint, lambda part: torch.save(content, part))
+        # Through memory: torch's own writer turns a full disk into an error that does not say so.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_whole(self.checkpoint, lambda part: part.write_bytes(buffer.getbuffer()))
 
     def _saved(self) -> dict[str, Any] | None:
         """The checkpoint's content, its weights and state already taken over; None if there is none of this run."""

@@ -15,7 +15,8 @@ from typing import Any
 import pydantic
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -137,7 +138,8 @@ def save(folder: Path, config: Mapping[str, Any], system: System) -> None:
     """Write config.json and the weights of the kept learners into an existing folder."""
     for learner in system.kept:
         weights = {name: value.cpu().contiguous() for name, value in learner.module.state_dict().items()}
-        save_file(weights, folder / f"{learner.name}.safetensors")
+        # Written by us, because safetensors' own writer hides what is wrong with the disk.
+        (folder / f"{learner.name}.safetensors").write_bytes(serialise(weights))
     write_json(folder / "config.json", dict(config))
 
 
