@@ -2,13 +2,22 @@
 # make test     set up, then lint and the tests
 # make verify   the long tests too
 # make lock     resolve the dependencies anew into requirements.lock
+# make setup    make .venv, if requirements.lock or pyproject.toml have changed since
 # make clean    remove .venv and what tools cached; data, models and runs stay
 
-PYTHON ?= python3
+# The first Python here that will do; `make PYTHON=...` names another.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+    $$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 TORCH ?= 2.13.0
 BIN := .venv/bin
 STAMP := .venv/.stamp
+# The torch that is there already is kept if it is in the range of pyproject.toml.
+TORCH_SUITS := from importlib.metadata import version as of; \
+    raise SystemExit(not (2, 11) <= tuple(int(part) for part in of("torch").split(".")[:2]) < (2, 14))
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+# A file's tests stay together: they share a server or a trained workspace.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
@@ -21,10 +30,10 @@ run: setup
 	@$(BIN)/python -m flows.reproduce
 
 test: lint
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 verify: lint
-	@$(BIN)/python -m pytest -n 2
+	@$(PYTEST)
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -34,15 +43,17 @@ setup: $(STAMP)
 # torch comes first and alone: its builds differ by platform, so the lock, which has hashes, leaves it out. One that is
 # there already (a CUDA build, say) is kept.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 13); \
-	    ok or sys.exit("error: Python 3.11 or 3.12 is needed, $(PYTHON) is " + sys.version.split()[0] + "; try make PYTHON=python3.11")'
-	@echo "setting up .venv: torch $(TORCH), then requirements.lock (two minutes or so)"
+	@$(if $(PYTHON),$(PYTHON) -c '$(SUITS)' 2>/dev/null,false) \
+	    || { echo "error: Python 3.11 or 3.12 is needed; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@started=$$(date +%s) \
 	&& { test -x $(BIN)/python || $(PYTHON) -m venv .venv; } \
-	&& { $(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) torch==$(TORCH); } \
+	&& { $(BIN)/python -c '$(TORCH_SUITS)' 2>/dev/null \
+	    || { echo "installing torch $(TORCH) into .venv (a minute or so)"; $(PIP) torch==$(TORCH); }; } \
+	&& echo "installing requirements.lock into .venv (a minute or so)" \
 	&& $(PIP) --require-hashes -r requirements.lock \
 	&& $(PIP) --no-deps --no-build-isolation -e . \
-	&& mkdir -p runs && echo "{\"seconds\": $$(($$(date +%s) - started))}" > runs/install.json
+	&& seconds=$$(($$(date +%s) - started)) && echo "installed in $$seconds s" \
+	&& mkdir -p runs && echo "{\"seconds\": $$seconds}" > runs/install.json
 	@touch $@
 
 lock: setup

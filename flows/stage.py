@@ -1,7 +1,7 @@
 """What all stages share: arguments, errors in one line, a record of the run, and a Prefect flow where there is an API.
 
-A stage is a list of named steps. Under an orchestrator (PREFECT_API_URL is set) it runs as a Prefect flow whose tasks
-are the steps; otherwise plainly. No stage starts a server.
+A stage is a list of named steps. Under an orchestrator (PREFECT_API_URL names one that answers) it runs as a Prefect
+flow whose tasks are the steps; otherwise plainly. No stage starts a server.
 """
 
 import argparse
@@ -16,13 +16,20 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from flows import api
 from pipeline import errors, params
 from pipeline.files import write_json
 from pipeline.params import Params
 
 Step = Callable[[], object]
 Steps = Callable[[str, Params, Path], dict[str, Step]]
+
+
+class Record(dict[str, Any]):
+    """What a step returns if it has something to add to the record of the run, such as an MLflow run id."""
+
 
 PACKAGES = ("torch", "dvc", "prefect", "mlflow", "numpy", "torchmetrics")
 
@@ -39,9 +46,18 @@ def main(stage: str, steps: Steps, what: str = "") -> None:
     key = getattr(parser.parse_args(), "key", "")
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        errors.guarded(lambda: run(f"{stage}@{key}" if key else stage, steps(key, params.load(), Path()), Path()))
+        errors.guarded(lambda: _run_in_project(stage, key, steps))
     except KeyboardInterrupt:
         errors.fail(f"{stage} {key} interrupted; the same command goes on where it was", 130)
+
+
+def _run_in_project(stage: str, key: str, steps: Steps) -> None:
+    settings = params.load()
+    made = steps(key, settings, Path())
+    # The number of threads changes the last bits of what is computed.
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(settings.threads)
+    run(f"{stage}@{key}" if key else stage, made, Path())
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -49,51 +65,74 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def run(name: str, steps: dict[str, Step], root: Path) -> None:
-    """Run the steps, as a Prefect flow if there is an API, and write runs/<name>.json when all is done."""
-    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    flow_run_id = _under_prefect(name, steps) if os.environ.get("PREFECT_API_URL") else _plainly(steps)
+    """Run the steps, as a Prefect flow if there is an API, and write runs/<name>.json when all is done.
+
+    A stage that fails leaves no record, an earlier one neither.
+    """
     path = root / "runs" / f"{name}.json"
+    path.unlink(missing_ok=True)
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    found: dict[str, Any] = {"flow_run_id": None, "mlflow_run_id": None}
+    if _orchestrated():
+        _under_prefect(name, steps, found)
+    else:
+        _plainly(steps, found)
     notes = {
         "stage": name,
-        "started": started.isoformat(timespec="seconds"),
+        "started": started.isoformat(timespec="milliseconds"),
         "seconds": round(time.monotonic() - clock, 2),
         "commit": commit(root),
         "device": _device(),
         "versions": {package: version(package) for package in PACKAGES},
-        "flow_run_id": flow_run_id,
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        **found,
     }
     write_json(path, notes)
 
 
-def _plainly(steps: dict[str, Step]) -> None:
+def _orchestrated() -> bool:
+    """Whether a Prefect API is named and answers; one that does not costs a line, not the stage."""
+    address = os.environ.get("PREFECT_API_URL")
+    if not address:
+        return False
+    if not api.answers(address):
+        print(f"warning: no Prefect API answers at {address}; running without", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def _plainly(steps: dict[str, Step], found: dict[str, Any]) -> None:
     for step in steps.values():
-        step()
+        result = step()
+        if isinstance(result, Record):
+            found.update(result)
 
 
-def _under_prefect(name: str, steps: dict[str, Step]) -> str:
-    """Run the steps as tasks of one flow run; its id."""
+def _under_prefect(name: str, steps: dict[str, Step], found: dict[str, Any]) -> None:
+    """Run the steps as tasks of one flow run. If the API is lost on the way, what the steps did stays done."""
+    os.environ.update(api.QUIET)
     import prefect
     from prefect.runtime import flow_run
 
-    found: list[str] = []
+    left = dict(steps)
 
     @prefect.flow(name=name.split("@")[0], flow_run_name=name)
     def stage() -> None:
-        found.append(str(flow_run.id))
-        for title, step in steps.items():
+        found["flow_run_id"] = str(flow_run.id)
+        for title in steps:
             # Results pass through the closure: tensors are not for Prefect to keep.
-            prefect.task(name=title, persist_result=False, log_prints=False)(_without_result(step))()
+            prefect.task(name=title, persist_result=False, log_prints=False)(run_step)(title)
 
-    stage()
-    return found[0]
+    def run_step(title: str) -> None:
+        _plainly({title: steps[title]}, found)
+        del left[title]
 
-
-def _without_result(step: Step) -> Callable[[], None]:
-    def run_step() -> None:
-        step()
-
-    return run_step
+    try:
+        stage()
+    except Exception as error:
+        if left:
+            raise
+        print(f"warning: Prefect was not told that {name} is done: {error!r}", file=sys.stderr, flush=True)
 
 
 def commit(root: Path) -> str | None:

@@ -11,9 +11,10 @@ def steps(key: str, params: Params, root: Path) -> dict[str, stage.Step]:
 
     params.experiment(key)
 
-    def fit() -> None:
+    def fit() -> stage.Record:
         with tracking.live(key, params, root) as run:
             training.fit(key, params, root, on_step=run.log)
+        return stage.Record(mlflow_run_id=run.run_id)
 
     return {"fit": fit}
 

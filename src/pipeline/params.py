@@ -77,15 +77,19 @@ class Params(Section):
 
 
 def explain(error: pydantic.ValidationError, prefix: str = "") -> str:
-    """The first complaint of pydantic as `key: what was expected (got ...)`."""
-    first = error.errors()[0]
-    where = ".".join([prefix, *map(str, first["loc"])] if prefix else map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key"
+    """One complaint of pydantic as `key: what was expected (got ...)`.
+
+    An unknown key comes first: the misspelt key tells more than the one that is then missing.
+    """
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    got = "" if first["type"] == "missing" else f" (got {first['input']!r})"
-    return f"{where}: {first['msg']}{got}"
+    if first["type"] == "extra_forbidden":
+        what = "unknown key"
+    else:
+        what = first["msg"] + ("" if first["type"] == "missing" else f" (got {first['input']!r})")
+    where = ".".join(filter(None, [prefix, *map(str, first["loc"])]))
+    return f"{where}: {what}" if where else what
 
 
 def load(path: Path = FILE) -> Params:
@@ -100,11 +104,16 @@ def load(path: Path = FILE) -> Params:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run this in the project's root") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         params = Params.model_validate(content)
     except pydantic.ValidationError as error:
         raise UserError(f"{path}: {explain(error)}") from None
     for key, experiment in params.experiments.items():
+        if experiment.system not in systems.names():
+            known = ", ".join(systems.names())
+            raise UserError(
+                f"{path}: experiments.{key}.system: unknown system `{experiment.system}`: expected one of {known}"
+            )
         systems.settings(experiment.system, experiment.settings, where=f"{path}: experiments.{key}.settings")
     return params

@@ -24,7 +24,7 @@ import pipeline
 from pipeline import data, systems
 from pipeline.errors import UserError
 from pipeline.files import read_json, whole_folder, write_text, write_whole
-from pipeline.language import Draws, Phase, Program, compile_task
+from pipeline.language import Draws, Phase, Program, TaskError, compile_task
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.systems.base import Inputs, Recipe, System
@@ -43,8 +43,16 @@ def fit(key: str, params: Params, root: Path, on_step: OnStep | None = None, tar
     """Train the experiment `key` and write the model to `target` (models/<data>/<system>/ if absent).
 
     on_step: called now and then with the step and the mean loss of each equation since the last call.
-    Raises UserError for an unknown experiment, missing inputs, or a loss that is not finite.
+    Raises UserError for an unknown experiment, missing inputs, more examples a step than there are, or a loss that is
+    not finite.
     """
+    try:
+        _fit(key, params, root, on_step, target)
+    except TaskError as error:
+        raise UserError(f"{key}: {error}") from None
+
+
+def _fit(key: str, params: Params, root: Path, on_step: OnStep | None, target: Path | None) -> None:
     experiment = params.experiment(key)
     device = prepare_device(params.threads)
     config = describe(key, params, root)
@@ -94,7 +102,8 @@ def take_weights(system: System, given: System) -> None:
     """Copy the weights of the learners that `system` has from the trained system that it starts from, by name."""
     trained = {learner.name: learner for learner in given.kept}
     own = {learner for phase in system.phases for learner in phase.task.trained}
-    for learner in system.kept:
+    used = (learner for phase in system.phases for learner in phase.task.learners)
+    for learner in dict.fromkeys((*system.kept, *used)):
         if learner.name in trained and learner not in own:
             learner.module.load_state_dict(trained[learner.name].module.state_dict())
 
@@ -145,9 +154,9 @@ class Run:
 
     def __init__(self, system: System, recipe: Recipe, seed: int, device: torch.device, checkpoint: Path) -> None:
         self.system, self.recipe, self.seed, self.device, self.checkpoint = system, recipe, seed, device, checkpoint
-        self.learners = nn.ModuleDict(
-            {each.name: each.module for phase in system.phases for each in phase.task.learners}
-        )
+        # By number, since torch has no room for a module called `values` or `train`.
+        used = {each.name: each.module for phase in system.phases for each in phase.task.learners}
+        self.learners = nn.ModuleList(used.values())
         self.learners.to(device)
         self.state = State()
 
@@ -170,7 +179,7 @@ class Run:
     def _train_phase(self, phase: Phase, saved: dict[str, Any] | None, advance: Any, on_step: OnStep | None) -> None:
         program = compile_task(phase.task, merge=self.device.type == "cuda")
         optimiser = torch.optim.Adam(program.parameters, lr=self.recipe.learning_rate, fused=True)
-        trained = nn.ModuleDict({learner.name: learner.module for learner in phase.task.trained})
+        trained = nn.ModuleList(learner.module for learner in phase.task.trained)
         average = moving_average(trained, self.recipe.ema) if self.recipe.ema else None
         if saved:
             optimiser.load_state_dict(saved["optimiser"])
@@ -204,6 +213,8 @@ class Run:
         half = self.recipe.precision == "bfloat16" and self.device.type == "cuda"
         for turn, move in enumerate(program.moves):
             draws = Draws(self.seed, step * len(program.moves) + turn, self.recipe.batch_size, self.device)
+            # Dropout and the like take their chance from here, so that it is a function of (seed, step) too.
+            torch.manual_seed(draws.generator("boxes").initial_seed())
             with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
                 losses = move.losses(draws)
             move.backward(losses, step / phase.steps)
@@ -219,7 +230,7 @@ class Run:
     def _close_window(self, phase: Phase, step: int, losses: list[torch.Tensor]) -> dict[str, float]:
         """The mean losses since the last row, as a new row of the curves. Raises NonFiniteLoss."""
         table = torch.stack(losses).double().cpu()
-        for at, values in enumerate(table.tolist(), start=step + 1 - len(losses)):
+        for at, values in enumerate(table.tolist(), start=step + 2 - len(losses)):
             for name, value in zip(phase.task.equations, values, strict=True):
                 if not math.isfinite(value):
                     raise NonFiniteLoss(
@@ -250,10 +261,9 @@ class Run:
             return None
         try:
             saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            self.state = State(**saved["state"])
+            self.learners.load_state_dict(saved["learners"])
         except Exception as error:
-            raise UserError(
-                f"{self.checkpoint}: damaged checkpoint ({str(error).splitlines()[0]}); delete it to train anew"
-            ) from None
-        self.state = State(**saved["state"])
-        self.learners.load_state_dict(saved["learners"])
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{self.checkpoint}: damaged checkpoint ({reason}); delete it to train anew") from None
         return saved

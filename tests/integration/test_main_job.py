@@ -1,4 +1,4 @@
-"""The main job in a small workspace: the real flow, DVC, Prefect server and MLflow, from raw files to a registered model."""
+"""The main job in a small workspace: the real flow, DVC, Prefect server and MLflow, from raw files to a registry."""
 
 import csv
 import hashlib

@@ -10,7 +10,7 @@ The compiled step computes what `evaluate` would, equation by equation, but
 * learners that the same equations train share one backward pass.
 
 Frozen learners keep their parameters while gradients pass through them: parameters are frozen by `requires_grad`,
-activations are never detached (pitfall P1).
+activations are never detached.
 """
 
 from __future__ import annotations
@@ -185,11 +185,16 @@ def _schedule(
     buckets: dict[Any, list[Term]] = {}
     for term in terms:
         if not isinstance(term.op, Wire):
-            mergeable = merge and isinstance(term.op, Learner) and term.op.independent
+            mergeable = merge and isinstance(term.op, Learner) and term.op.independent and not _of_products(term.op)
             buckets.setdefault((term.op, level[term], term in live) if mergeable else term, []).append(term)
     # A learner's calls come before the fixed boxes of the same level, which may use them.
     order = sorted(buckets.values(), key=lambda bucket: (level[bucket[0]], not isinstance(bucket[0].op, Learner)))
     return sources, _with_last_uses([Call(tuple(bucket)) for bucket in order], equations)
+
+
+def _of_products(box: Box) -> bool:
+    """Whether the values at its wires are tuples, which do not stack."""
+    return any(type.kind == "product" for type in (*box.dom, box.cod))
 
 
 def _levels(terms: Iterable[Term], trained: set[Learner]) -> tuple[dict[Term, int], set[Term]]:

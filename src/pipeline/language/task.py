@@ -15,15 +15,16 @@ recon : dec(enc(x)) == x   [mse; trains enc, dec]   x ~ x
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.language.divergence import Divergence
 from pipeline.language.terms import (
     Box,
     Composite,
     Learner,
+    Normal,
     Optimum,
     Source,
     TaskError,
@@ -35,16 +36,24 @@ from pipeline.language.terms import (
 __all__ = ["Equation", "Phase", "Player", "Ramp", "Task", "TaskError", "equation", "task"]
 
 Trained = Box | Composite | tuple[Box | Composite, ...]
+Play = Literal["simultaneous", "alternating"]
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """A weight that goes linearly from `start` to `end` while progress (0..1) goes from `begin` to `finish`."""
+    """A weight that goes linearly from `start` to `end` while progress (0..1) goes from `begin` to `finish`.
+
+    Raises TaskError unless `begin` comes before `finish`.
+    """
 
     start: float
     end: float
     begin: float = 0.0
     finish: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.begin < self.finish:
+            raise TaskError(f"a ramp begins before it finishes, not at {self.begin:g} and {self.finish:g}")
 
     def __call__(self, progress: float) -> float:
         share = (progress - self.begin) / (self.finish - self.begin)
@@ -78,9 +87,19 @@ class Equation:
 
     @property
     def learners(self) -> tuple[Learner, ...]:
-        """The learners that the gradient can reach: those inside an inner optimisation are constants there."""
-        ops = (term.op for side in (self.lhs, self.rhs) for term in side.walk())
-        return tuple(dict.fromkeys(op for op in ops if isinstance(op, Learner)))
+        """The learners that the gradient can reach: an inner optimum is a constant, with all that it depends on."""
+        found: dict[Learner, None] = {}
+        seen: set[Term] = set()
+        pending = [self.rhs, self.lhs]
+        while pending:
+            term = pending.pop()
+            if term in seen or isinstance(term.op, Optimum):
+                continue
+            seen.add(term)
+            pending.extend(reversed(term.inputs))
+            if isinstance(term.op, Learner):
+                found[term.op] = None
+        return tuple(found)
 
     def __str__(self) -> str:
         weight = f" x {self.weight:g}" if isinstance(self.weight, float | int) else f" x {self.weight}"
@@ -117,11 +136,19 @@ def equation(
 
 @dataclass(frozen=True)
 class Player:
-    """Learners that move together, `steps` times a round."""
+    """Learners that move together, `steps` times a round; composites stand for their learners.
+
+    Raises TaskError if it never moves.
+    """
 
     name: str
     learners: tuple[Learner, ...]
     steps: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise TaskError(f"player {self.name}: at least 1 step is expected, not {self.steps}")
+        object.__setattr__(self, "learners", learners_of(*self.learners))
 
 
 @dataclass(frozen=True)
@@ -134,7 +161,7 @@ class Task:
 
     equations: Mapping[str, Equation]
     players: tuple[Player, ...] = ()
-    play: Literal["simultaneous", "alternating"] = "simultaneous"
+    play: Play = "simultaneous"
     learners: tuple[Learner, ...] = field(init=False)
     sources: tuple[Source, ...] = field(init=False)
 
@@ -143,6 +170,11 @@ class Task:
             _check(name, each)
         object.__setattr__(self, "learners", _unique_learners(self.equations))
         object.__setattr__(self, "sources", _unique_sources(self.equations))
+        if self.play not in get_args(Play):
+            raise TaskError(f"play {self.play}: {' or '.join(get_args(Play))} is expected")
+        for player in self.players:
+            if player.steps > 1 and self.play == "simultaneous":
+                raise TaskError(f"player {player.name} has {player.steps} steps: that needs alternating play")
         moved = [learner for player in self.players for learner in player.learners]
         for learner in self.trained:
             if self.players and moved.count(learner) != 1:
@@ -162,7 +194,7 @@ class Task:
         return replace(self, equations={**self.equations, **more})
 
     def frozen(self, *boxes: Box | Composite) -> Task:
-        """This task with these learners given: nothing trains them, and equations that trained only them are dropped."""
+        """This task with these learners given: nothing trains them; equations that trained only them are dropped."""
         given = set(learners_of(*boxes))
         kept = {}
         for name, each in self.equations.items():
@@ -180,14 +212,15 @@ class Task:
 def task(
     *,
     players: tuple[Player, ...] = (),
-    play: Literal["simultaneous", "alternating"] = "simultaneous",
+    play: Play = "simultaneous",
     **equations: Equation,
 ) -> Task:
     """The compound task of these equations.
 
     Raises TaskError, naming the equation, the wire and both types, if an equation compares what its divergence cannot
     compare, trains nothing or something out of reach, or asks for cross-entropy against a soft target; if two learners
-    or two sources share a name; or if a trained learner does not belong to exactly one of the players.
+    or two sources share a name; if a trained learner does not belong to exactly one of the players; or if players have
+    several steps without taking turns.
     """
     return Task(equations, players, play)
 
@@ -205,8 +238,8 @@ def _check(name: str, each: Equation) -> None:
     complaint = each.divergence.accepts(each.lhs.type, each.rhs.type)
     if complaint:
         raise TaskError(
-            f"equation {name}: {each.divergence}: {complaint}, but `{each.lhs}` is {each.lhs.type} "
-            f"({each.lhs.type.kind}) and `{each.rhs}` is {each.rhs.type} ({each.rhs.type.kind})"
+            f"equation {name}: {each.divergence}: {complaint}, but `{each.lhs}` is {each.lhs.type.full} "
+            f"and `{each.rhs}` is {each.rhs.type.full}"
         )
     if each.divergence.hard_target and not isinstance(each.rhs.op, Wire):
         raise TaskError(
@@ -225,7 +258,7 @@ def _check(name: str, each: Equation) -> None:
 def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:
     known: dict[str, Learner] = {}
     for name, each in equations.items():
-        for learner in (*each.learners, *_inner_learners(each)):
+        for learner in _mentioned(each.lhs, each.rhs):
             if known.setdefault(learner.name, learner) is not learner:
                 raise TaskError(
                     f"equation {name}: another learner is called {learner.name} already; "
@@ -234,9 +267,14 @@ def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:
     return tuple(known.values())
 
 
-def _inner_learners(each: Equation) -> tuple[Learner, ...]:
-    bodies = (term.op.body() for side in (each.lhs, each.rhs) for term in side.walk() if isinstance(term.op, Optimum))
-    return tuple(dict.fromkeys(term.op for body in bodies for term in body if isinstance(term.op, Learner)))
+def _mentioned(*terms: Term) -> Iterator[Learner]:
+    """All learners of terms, those inside inner optimisations too."""
+    for term in terms:
+        for below in term.walk():
+            if isinstance(below.op, Learner):
+                yield below.op
+            elif isinstance(below.op, Optimum):
+                yield from _mentioned(below.op.lhs, below.op.rhs)
 
 
 def _unique_sources(equations: Mapping[str, Equation]) -> tuple[Source, ...]:
@@ -244,6 +282,11 @@ def _unique_sources(equations: Mapping[str, Equation]) -> tuple[Source, ...]:
     for name, each in equations.items():
         for source in each.sources:
             if known.setdefault(source.name, source) != source:
+                if isinstance(source, Normal) and source.of is not None:
+                    raise TaskError(
+                        f"equation {name}: another term reads `{source.of}` already, and their noise would be the same "
+                        "draw; give their wires different names"
+                    )
                 raise TaskError(
                     f"equation {name}: another source is called {source.name} already; "
                     "the same name means the same draw"

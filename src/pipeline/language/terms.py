@@ -68,6 +68,11 @@ class Type:
             return " x ".join(map(str, self.parts))
         return f"{self.name}({'x'.join(map(str, self.shape))})"
 
+    @property
+    def full(self) -> str:
+        """The type with its kind: a point's Z(2) and a gaussian's Z(2) read alike without it."""
+        return f"{self} ({self.kind})"
+
 
 class Term:
     """A node of the hash-consed graph; made by calling boxes, never directly. Equality is identity."""
@@ -107,6 +112,11 @@ class Term:
             else:
                 stack.append((term, True))
                 stack.extend((below, False) for below in reversed(term.inputs))
+
+
+def _expect(type: Type, *kinds: Kind, of: str) -> None:
+    if type.kind not in kinds:
+        raise TaskError(f"{of}: a wire of kind {' or '.join(kinds)} is expected, not {type.full}")
 
 
 class Op(ABC):
@@ -207,6 +217,10 @@ class Dataset(Source):
 
     types: Mapping[str, Type] = field(hash=False)
     table: Table | None = field(default=None, repr=False)
+    order: tuple[str, ...] = field(init=False, repr=False)  # mappings are equal in any order, wires are not
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", tuple(self.types))
 
     @property
     def wires(self) -> tuple[tuple[str, Type], ...]:
@@ -214,7 +228,11 @@ class Dataset(Source):
         return tuple((name + primes, type) for name, type in self.types.items())
 
     def bind(self, *columns: Tensor) -> Dataset:
-        """The same source with data. Raises TaskError if the number or the shapes of the columns do not fit."""
+        """The same source with data.
+
+        Raises TaskError if the number, the lengths or the shapes of the columns do not fit, or a class is none of its
+        type's.
+        """
         if len(columns) != len(self.types):
             raise TaskError(f"source {self.name}: {len(self.types)} columns expected, {len(columns)} given")
         for (wire, type), column in zip(self.types.items(), columns, strict=True):
@@ -224,6 +242,16 @@ class Dataset(Source):
                     f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
                     f"{tuple(column.shape[1:])} given"
                 )
+            if len(column) != len(columns[0]):
+                raise TaskError(
+                    f"source {self.name}, wire {wire}: {len(columns[0])} examples expected, {len(column)} given"
+                )
+            if type.kind == "categorical" and len(column):
+                low, high = int(column.min()), int(column.max())
+                if low < 0 or high >= type.shape[0]:
+                    raise TaskError(
+                        f"source {self.name}, wire {wire}: classes 0..{type.shape[0] - 1} expected, {low}..{high} given"
+                    )
         return replace(self, table=Table(columns))
 
     def draw(self, draws: Draws) -> tuple[Tensor, ...]:
@@ -265,10 +293,17 @@ def encode(column: Tensor, type: Type) -> Tensor:
 
 @dataclass(frozen=True)
 class Normal(Source):
-    """Independent standard normal coordinates; `hidden` for the noise inside a random box."""
+    """Independent standard normal coordinates; `hidden` for the noise inside a random box, `of` what it is applied to.
+
+    Raises TaskError if the type is not real.
+    """
 
     type: Type
     hidden: bool = False
+    of: Term | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _expect(self.type, "real", of=f"source {self.name}")
 
     @property
     def implicit(self) -> bool:
@@ -285,9 +320,15 @@ class Normal(Source):
 
 @dataclass(frozen=True)
 class Uniform(Source):
-    """A uniform class on a categorical wire; uniform on [0, 1] in each coordinate of a real one."""
+    """A uniform class on a categorical wire; uniform on [0, 1] in each coordinate of a real one.
+
+    Raises TaskError for a type of another kind.
+    """
 
     type: Type
+
+    def __post_init__(self) -> None:
+        _expect(self.type, "real", "categorical", of=f"source {self.name}")
 
     @property
     def wires(self) -> tuple[tuple[str, Type], ...]:
@@ -346,7 +387,8 @@ class Box(Op):
         for position, (wire, expected) in enumerate(zip(inputs, self.dom, strict=True), start=1):
             if wire.type != expected:
                 raise TaskError(
-                    f"{self.name}: input {position} is a wire of type {expected}, but `{wire}` has type {wire.type}"
+                    f"{self.name}: input {position} is a wire of type {expected.full}, "
+                    f"but `{wire}` has type {wire.type.full}"
                 )
         return Term(self, inputs, self.cod)
 
@@ -365,13 +407,17 @@ class Box(Op):
 
 
 def _received(value: Value, type: Type) -> Value:
-    """Pitfall P4: the one place where a wire's log-probabilities become a box's probabilities."""
+    """The one place where a wire's log-probabilities become a box's probabilities."""
+    if type.kind == "product":
+        return tuple(_received(each, part) for each, part in zip(value, type.parts, strict=True))
     if type.kind == "categorical":
         return value.exp()
     return value.sigmoid() if type.kind == "bernoulli" else value
 
 
 def _returned(value: Value, type: Type) -> Value:
+    if type.kind == "product":
+        return tuple(_returned(each, part) for each, part in zip(value, type.parts, strict=True))
     return value.log_softmax(-1) if type.kind == "categorical" else value
 
 
@@ -419,7 +465,8 @@ class Composite:
     def __init__(self, name: str, *parts: Box) -> None:
         for first, second in itertools.pairwise(parts):
             if second.dom != (first.cod,):
-                raise TaskError(f"{name}: {second.name} does not take what {first.name} gives")
+                taken = ", ".join(type.full for type in second.dom)
+                raise TaskError(f"{name}: {first.name} gives {first.cod.full}, but {second.name} takes {taken}")
         self.name, self.parts = name, parts
         _composites[parts[-1]] = self
 
@@ -503,6 +550,8 @@ def _shared(key: tuple[Any, ...], make: Callable[[], Fixed]) -> Fixed:
 def noise(std: float) -> Callable[[Term], Term]:
     """The box x -> x + std * e, with e standard normal. Applied twice to the same wire it is the same draw.
 
+    Raises TaskError if the wire is not real.
+
     >>> x = Normal("x", Type("S", (2,))).term
     >>> noise(0.1)(x) is noise(0.1)(x)
     True
@@ -510,11 +559,12 @@ def noise(std: float) -> Callable[[Term], Term]:
 
     def apply(term: Term) -> Term:
         type = term.type
+        _expect(type, "real", of=f"noise: `{term}`")
         box = _shared(
             ("noise", std, type),
             lambda: Fixed("noise", (type, type), type, body=lambda x, e: torch.add(x, e, alpha=std)),
         )
-        return box(term, Normal(f"e[{term}]", type, hidden=True))
+        return box(term, Normal(f"e[{term}]", type, hidden=True, of=term))
 
     return apply
 
@@ -524,14 +574,13 @@ def sample(term: Term) -> Term:
 
     Raises TaskError if the wire is not gaussian.
     """
-    if term.type.kind != "gaussian":
-        raise TaskError(f"sample: a gaussian wire is expected, but `{term}` has type {term.type} ({term.type.kind})")
+    _expect(term.type, "gaussian", of=f"sample: `{term}`")
     real = Type(term.type.name, term.type.shape)
     box = _shared(
         ("sample", term.type),
         lambda: Fixed("sample", (term.type, real), real, body=lambda q, e: q[:, 0] + (q[:, 1] / 2).exp() * e),
     )
-    return box(term, Normal(f"e[{term}]", real, hidden=True))
+    return box(term, Normal(f"e[{term}]", real, hidden=True, of=term))
 
 
 # ----------------------------------------------------------------------------------------------- inner optimisation
@@ -565,7 +614,7 @@ class ProjectedGradient:
 
 
 def _norm(x: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
+    norm: Tensor = torch.linalg.vector_norm(x.reshape(len(x), -1), dim=1)
     return norm.view(-1, *[1] * (x.dim() - 1))
 
 
@@ -615,20 +664,36 @@ def optimise(
     The result is a constant for all learners: by the envelope theorem the gradient of the outer loss at an inner
     optimum does not pass through the optimum's position (Danskin). So a robust classifier is an equation:
     ``equation(get(optimise(s, lambda t: (get(t), v), cross_entropy, attack)), v, cross_entropy, trains=get)``.
+
+    Raises TaskError if `start` is not real, the divergence cannot compare the two sides, or neither side depends on
+    the wire.
     """
-    variable = Term(_variable(start.type), (), start.type)
-    lhs, rhs = objective(variable)
+    _expect(start.type, "real", of=f"optimise: `{start}`")
+    variable = Term(_variable(start.type, len(_open)), (), start.type)
+    _open.append(variable)
+    try:
+        lhs, rhs = objective(variable)
+    finally:
+        _open.pop()
     optimum = Optimum(variable, lhs, rhs, divergence, solver)
+    complaint = divergence.accepts(lhs.type, rhs.type)
+    if complaint:
+        raise TaskError(
+            f"optimise: {divergence}: {complaint}, but `{lhs}` is {lhs.type.full} and `{rhs}` is {rhs.type.full}"
+        )
     moving = set(optimum.body())
+    if not moving & {lhs, rhs}:
+        raise TaskError(f"optimise: neither `{lhs}` nor `{rhs}` depends on the wire that is to move")
     outer: dict[Term, None] = {start: None}
     for term in [*moving, lhs, rhs]:
         outer.update({below: None for below in (term, *term.inputs) if below not in moving})
     return Term(optimum, tuple(sorted(outer, key=lambda term: (term is not start, str(term)))), start.type)
 
 
-_variables: dict[Type, Variable] = {}
+_open: list[Term] = []  # the variables of the objectives that are being written, outermost first
+_variables: dict[tuple[Type, int], Variable] = {}
 
 
-def _variable(type: Type) -> Variable:
-    """One variable per type: bodies are compared by structure, as if bound variables had no names."""
-    return _variables.setdefault(type, Variable("t"))
+def _variable(type: Type, depth: int) -> Variable:
+    """One variable per type and depth: bodies are compared by structure, as if bound variables had no names."""
+    return _variables.setdefault((type, depth), Variable("t" + "'" * depth))

@@ -19,7 +19,8 @@ def correct(probabilities: Tensor, labels: Tensor) -> Tensor:
 def attacked(classify: Classify, images: Tensor, labels: Tensor, attack: ProjectedGradient, batch: int = 250) -> Tensor:
     """The images that `attack` finds to raise the classifier's loss: (n, *shape) -> (n, *shape).
 
-    classify must let gradients pass: images -> probabilities.
+    An image that is misread already is left as it is: no attack may mend it by chance. classify must let gradients
+    pass: images -> probabilities.
     """
 
     def solve(start: Tensor, target: Tensor) -> Tensor:
@@ -28,7 +29,11 @@ def attacked(classify: Classify, images: Tensor, labels: Tensor, attack: Project
             loss = F.nll_loss(classify(point).clamp_min(1e-30).log(), target, reduction="sum")
             return torch.autograd.grad(loss, point)[0]
 
-        return attack.solve(start, gradient)
+        with torch.no_grad():
+            misread = correct(classify(start), target) == 0
+        worst = attack.solve(start, gradient)
+        worst[misread] = start[misread]
+        return worst
 
     pairs = zip(images.split(batch), labels.split(batch), strict=True)
     return torch.cat([solve(start, target) for start, target in pairs])

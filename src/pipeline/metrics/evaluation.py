@@ -23,7 +23,7 @@ Results = dict[str, float | str]
 
 @dataclass(frozen=True)
 class Examples:
-    """Images (n, *shape) in 0..1 with labels (n,), and the class-balanced training images that they are held against."""
+    """Images (n, *shape) in 0..1 with labels (n,); training: class-balanced images that they are held against."""
 
     images: Tensor
     labels: Tensor

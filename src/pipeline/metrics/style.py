@@ -30,16 +30,23 @@ PROBES = {"style_slant": slant, "style_stroke": stroke}
 
 
 def within_class(scores: Tensor, classes: Tensor) -> Tensor:
-    """Scores standardised within each class: (n,), (n,) -> (n,)."""
+    """Scores standardised within each class, 0 in a class where they do not vary: (n,), (n,) -> (n,)."""
     result = torch.zeros_like(scores)
     for value in classes.unique():
         rows = classes == value
         group = scores[rows]
-        result[rows] = (group - group.mean()) / group.std(unbiased=False).clamp_min(1e-12)
+        spread = group.std(unbiased=False)
+        if spread > 1e-9:
+            result[rows] = (group - group.mean()) / spread
     return result
 
 
 def preserved(before: Tensor, after: Tensor, sources: Tensor, targets: Tensor) -> float:
-    """Correlation of a probe before and after the edit, standardised within source and within target classes."""
+    """Correlation of a probe before and after the edit, standardised within source and within target classes.
+
+    0 if either does not vary: edits that all look the same keep nothing.
+    """
     left, right = within_class(before, sources), within_class(after, targets)
+    if not left.any() or not right.any():
+        return 0.0
     return float(torch.corrcoef(torch.stack((left, right)))[0, 1])

@@ -90,8 +90,8 @@ class Gathered:
 def build(params: Params, root: Path) -> Path:
     """Write root/report/: index.html, metrics.csv, and images/<data>/<system>.png where a system makes images.
 
-    Returns the page's path. What is not trained or measured yet is said to be so. Raises UserError if a model, metrics or
-    the prepared data are damaged. The folder is replaced as a whole, or not at all.
+    Returns the page's path. What is not trained or measured yet is said to be so. Raises UserError if a model, metrics
+    or the prepared data are damaged. The folder is replaced as a whole, or not at all.
     """
     torch.set_num_threads(params.threads)
     gathered = [gather(name, params, root) for name in dict.fromkeys(e.data for e in params.experiments.values())]

@@ -154,7 +154,7 @@ def load(folder: Path) -> Model:
         system = build(config)
     except FileNotFoundError:
         raise UserError(f"{folder}: no trained model here (no config.json)") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not the description of a model: {error}") from None
     for learner in system.kept:
         file = Path(folder) / f"{learner.name}.safetensors"

@@ -63,10 +63,11 @@ class Inputs:
 class System:
     """A published system over given data.
 
-    task: what it is for, all equations; phases: what is trained, in order; boxes: what systems that start from this one may use, by name; kept: the
-    learners whose weights make the trained model (all that the uses need). Uses, where the system has them:
-    classify: images (n, *shape) in 0..1 -> probabilities (n, values); features: images -> (n, d), the penultimate layer;
-    edit: images, probabilities of the value to write (n, values) -> images;
+    task: what it is for, all equations; phases: what is trained, in order; kept: the learners whose weights make the
+    trained model (all that the uses need); boxes: what systems that start from this one may use, by name.
+
+    Uses, where the system has them: classify: images (n, *shape) in 0..1 -> probabilities (n, values); features:
+    images -> (n, d), the penultimate layer; edit: images, probabilities of the value to write (n, values) -> images;
     sample: probabilities, standard normal noise (n, *noise_shape) -> images.
     """
 

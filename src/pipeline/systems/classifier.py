@@ -4,9 +4,9 @@
     robust   : get(worst(s)) == v     worst(s) = argmax over |t - s| <= radius of cross_entropy(get(t), v)
     unsure   : half(v) == get(spoil(s, s'))     half(v) = v with probability 1/2, any value otherwise
 
-A put that is trained against a plain classifier learns marks that only this classifier can read (pitfall P2 of
-manipulation). `robust` (Madry et al. 2018) makes marks too large to hide; `unsure` makes stray strokes, blur and
-fading cost certainty, so that a put that wants to be read has to leave a clean picture.
+A put that is trained against a plain classifier learns marks that only this classifier can read. `robust` (Madry et
+al. 2018) makes marks too large to hide; `unsure` makes stray strokes, blur and fading cost certainty, so that a put
+that wants to be read has to leave a clean picture.
 """
 
 import pydantic

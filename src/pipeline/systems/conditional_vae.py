@@ -1,4 +1,4 @@
-"""The conditional VAE (Kingma et al. 2014, Sohn et al. 2015): the manipulators' rival, with the same encoder and decoder.
+"""The conditional VAE (Kingma et al. 2014, Sohn et al. 2015): the manipulators' rival, of the same encoder and decoder.
 
     recon : dec(sample(enc(s)), v) == s     [Bernoulli NLL]
     prior : enc(s) == N(0, 1)               [KL]

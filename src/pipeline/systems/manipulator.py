@@ -5,7 +5,8 @@
     getput   : put(s, get(s)) == s              writing what is there changes nothing
     undo     : put(put(s, a), get(s)) == s      writing it back restores the original
 
-get comes trained (`given`) and stays frozen, so what is left to train is put. Noise before get in `putget` keeps put from writing marks that only a noiseless get can see (pitfall P2).
+get comes trained (`given`) and stays frozen, so what is left to train is put. Noise before get in `putget` keeps put
+from writing marks that only a noiseless get can see.
 """
 
 from collections.abc import Callable
@@ -48,7 +49,8 @@ def manipulation(
     blur: Callable[[Term], Term] = lambda image: image,
     weight: float = 1.0,
 ) -> Task:
-    """The four equations, on labelled states x = (s, v) and values a drawn independently of them (pitfall P3)."""
+    """The four equations, on labelled states x = (s, v) and values a drawn independently of them: were a the label of
+    s, put(s, a) = s would solve them."""
     s, v = x
     return task(
         classify=equation(get(s), v, cross_entropy, trains=get),

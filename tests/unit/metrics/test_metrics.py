@@ -1,0 +1,181 @@
+"""Each measure on a case whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+
+from pipeline.language import ProjectedGradient
+from pipeline.metrics import keys, style
+from pipeline.metrics.accuracy import attacked, correct
+from pipeline.metrics.evaluation import Examples, Scale, laws, writing
+from pipeline.metrics.fidelity import class_balanced, frechet_distance
+from pipeline.metrics.intervals import mean_with_interval, uniform_other
+from pipeline.params import Metrics
+from pipeline.systems import Model
+
+
+def test_frechet_distance_of_two_gaussians_is_the_closed_form() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(200_000, 3, generator=generator) * torch.tensor([1.0, 2.0, 0.5])
+    second = torch.randn(200_000, 3, generator=generator) * torch.tensor([2.0, 2.0, 1.5]) + torch.tensor(
+        [1.0, 0.0, 2.0]
+    )
+    expected = 1 + 4 + (1 - 2) ** 2 + (0.5 - 1.5) ** 2
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=0.01)
+
+
+def test_frechet_distance_equals_the_formula_with_a_matrix_root() -> None:
+    generator = np.random.default_rng(1)
+    mixing = generator.normal(size=(2, 12, 12))
+    first, second = (generator.normal(size=(400, 12)) @ each for each in mixing)
+    covariances = np.cov(first.T), np.cov(second.T)
+    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
+    mean = ((first.mean(0) - second.mean(0)) ** 2).sum()
+    expected = mean + np.trace(covariances[0] + covariances[1] - 2 * root)
+    assert frechet_distance(torch.tensor(first), torch.tensor(second)) == pytest.approx(expected, rel=1e-4)
+    assert frechet_distance(torch.tensor(first), torch.tensor(first)) == pytest.approx(0, abs=1e-6)
+
+
+def test_intervals_hold_the_mean_and_shrink_with_the_root_of_the_examples() -> None:
+    widths = []
+    for count in (400, 6400):
+        values = (torch.rand(count, generator=torch.Generator().manual_seed(count)) < 0.3).double()
+        found = mean_with_interval("k", values, 500, 0)
+        assert found["k_low"] < found["k"] < found["k_high"]
+        assert found["k_high"] - found["k_low"] == pytest.approx(4 * math.sqrt(0.21 / count), rel=0.25)
+        widths.append(found["k_high"] - found["k_low"])
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.3)
+    assert mean_with_interval("k", torch.ones(5), 10, 0) == {"k": 1.0, "k_low": 1.0, "k_high": 1.0}
+
+
+def test_other_values_are_uniform_and_never_the_own_one() -> None:
+    labels = torch.arange(10).repeat(9000)
+    other = uniform_other(labels, 10, 0)
+    assert not (other == labels).any()
+    assert torch.bincount(other, minlength=10).float().std() / 9000 < 0.02
+
+
+def test_class_balanced_takes_as_many_of_each_class_as_the_rarest_has() -> None:
+    labels = torch.tensor([0, 0, 1, 2, 2, 2, 1, 0])
+    assert labels[class_balanced(labels, 3)].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def bar(shift: float, width: int) -> torch.Tensor:
+    image = torch.zeros(1, 28, 28)
+    for row in range(4, 24):
+        start = round(12 + shift * (14 - row))
+        image[0, row, start : start + width] = 1
+    return image
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, -0.5])
+def test_slant_of_a_leaning_bar_is_its_shear(shift: float) -> None:
+    assert float(style.slant(bar(shift, 3)[None])) == pytest.approx(shift, abs=0.03)
+
+
+@pytest.mark.parametrize("width", [2, 4, 6])
+def test_stroke_of_a_long_bar_is_nearly_its_width(width: int) -> None:
+    assert float(style.stroke(bar(0.0, width)[None])) == pytest.approx(width * 20 / (20 + width), rel=0.1)
+
+
+def test_style_is_compared_within_classes() -> None:
+    classes = torch.arange(2).repeat(50)
+    inner = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
+    assert style.preserved(inner + 10 * classes, 3 * inner - 5 * classes, classes, 1 - classes) == pytest.approx(
+        1, abs=1e-6
+    )
+
+
+def test_an_attack_stays_in_its_ball_and_never_helps() -> None:
+    weights = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(200, 16, generator=torch.Generator().manual_seed(1))
+    labels = (images @ weights).argmax(1)
+
+    def classify(points: torch.Tensor) -> torch.Tensor:
+        return (points @ weights).softmax(1)
+
+    accuracies = []
+    for radius in (0.05, 0.2, 0.6):
+        worst = attacked(classify, images, labels, ProjectedGradient(radius, 8))
+        assert float((worst - images).norm(dim=1).max()) <= radius + 1e-5
+        assert float(worst.min()) >= 0
+        assert float(worst.max()) <= 1
+        accuracies.append(float(correct(classify(worst), labels).mean()))
+    assert 1 > accuracies[0] > accuracies[1] > accuracies[2]
+
+
+PROTOTYPES = torch.zeros(4, 1, 8, 8)
+for value in range(4):
+    PROTOTYPES[value, 0, 2 * value : 2 * value + 2] = 1
+
+
+def reader(images: torch.Tensor) -> torch.Tensor:
+    return (images.flatten(1) @ PROTOTYPES.flatten(1).T * 3).softmax(1)
+
+
+def editor(edit) -> Model:
+    return Model({}, None, reader, lambda images: images.flatten(1)[:, ::8], edit, None)
+
+
+def examples() -> tuple[Examples, Scale]:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(4, (300,), generator=generator)
+    images = (PROTOTYPES[labels] * (0.6 + 0.4 * torch.rand(300, 1, 1, 1, generator=generator))).clamp(0, 1)
+    settings = Metrics(edits=300, bootstrap=20, adversarial_radius=1.0, adversarial_steps=2, adversarial_examples=10)
+    return Examples(images, labels, images, 4), Scale(settings, 0)
+
+
+def test_identity_writes_nothing_and_keeps_all() -> None:
+    held, scale = examples()
+    judge = editor(None)
+    found = writing(editor(lambda images, values: images), judge, judge, held, scale)
+    assert found["write_accuracy"] == 0
+    assert found["style_stroke"] == pytest.approx(1, abs=1e-6)
+    kept = laws(editor(lambda images, values: images), held, scale)
+    assert kept["getput_mse"] == kept["undo_mse"] == kept["putput_mse"] == 0
+
+
+def test_one_prototype_a_class_writes_all_and_undoes_nothing() -> None:
+    held, scale = examples()
+
+    def put(images: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        chosen = values.argmax(1) if values.dim() == 2 else values
+        return PROTOTYPES[chosen]
+
+    judge = editor(None)
+    found = writing(editor(put), judge, judge, held, scale)
+    assert found["write_accuracy"] == found["write_accuracy_own"] == found["judge_agreement"] == 1
+    assert found["collusion_gap"] == 0
+    broken = laws(editor(put), held, scale)
+    assert broken["undo_mse"] > 0.005
+    assert broken["putput_mse"] == 0
+
+
+def test_a_mark_that_only_get_reads_is_a_collusion_gap() -> None:
+    held, scale = examples()
+
+    def put(images: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        marked = images.clone()
+        chosen = values.argmax(1) if values.dim() == 2 else values
+        marked[torch.arange(len(images)), 0, 0, chosen] = 0.01
+        return marked
+
+    def colluding(images: torch.Tensor) -> torch.Tensor:
+        return (images[:, 0, 0, :4] == 0.01).float()
+
+    own = Model({}, None, colluding, None, put, None)
+    judge = editor(None)
+    found = writing(own, judge, judge, held, scale)
+    assert found["write_accuracy_own"] > 0.99
+    assert found["collusion_gap"] > 0.95
+
+
+def test_directions_of_keys() -> None:
+    assert keys.better("validation_accuracy", 0.9, 0.8)
+    assert not keys.better("accuracy", 0.8, 0.8)
+    assert keys.better("validation_fid_edit", 3.0, 4.0)
+    assert keys.better("collusion_gap", -0.01, 0.02)
+    assert keys.find("validation_undo_mse_low").name == "undo_mse"
