@@ -14,11 +14,11 @@ import torch
 from pipeline import systems
 
 
-class Served(mlflow.pyfunc.PythonModel):
-    """Loads the model folder among its artifacts once, then answers."""
+class Answers:
+    """What a loaded model says to an input. Apart from `Served`, since MLflow would complain there at every import that
+    `predict` has no type hints; the model's signature says more than they could."""
 
-    def load_context(self, context):
-        self.model = systems.load(Path(context.artifacts["model"]))
+    model: systems.Model
 
     def predict(self, context, model_input, params=None):
         model = self.model
@@ -28,6 +28,13 @@ class Served(mlflow.pyfunc.PythonModel):
         if model.edit:
             return model.edit(images_of(model_input["image"], model), values_of(model_input)).numpy()
         return model.classify(images_of(model_input, model)).numpy()
+
+
+class Served(Answers, mlflow.pyfunc.PythonModel):
+    """Loads the model folder among its artifacts once, then answers."""
+
+    def load_context(self, context):
+        self.model = systems.load(Path(context.artifacts["model"]))
 
 
 def values_of(model_input) -> torch.Tensor:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +37,10 @@ def client(root: Path) -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # MLflow asks for type hints where the signature is given already.
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
     mlflow.set_tracking_uri(uri(root))
-    made = mlflow.MlflowClient()
-    # Two stages may meet an empty database at once, and only one may make its tables.
+    # Two stages may meet an empty database at once, and only one may make its tables: the client does so when made.
     with answering(root), exclusive(root, "mlflow"):
+        made = mlflow.MlflowClient()
         made.search_experiments(max_results=1)
     return made
 

@@ -237,3 +237,28 @@ def test_what_a_divergence_cannot_compare_is_refused_with_both_types(divergence,
         task(match=equation(one(s), two(s), divergence, trains=(one, two)))
     for word in ["equation match", str(divergence), "`f(s)`", "`g(s)`", *words]:
         assert word in str(caught.value)
+
+
+def values(kind: str, count: int, seed: int) -> tuple[Type, object]:
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "categorical":
+        return V, torch.randn(count, 3, generator=generator, dtype=torch.float64).log_softmax(1)
+    if kind == "gaussian":
+        return Type("Z", (2,), "gaussian"), torch.randn(count, 2, 2, generator=generator, dtype=torch.float64)
+    if kind == "image":
+        return Type("I", (1, 12, 12)), torch.rand(count, 1, 12, 12, generator=generator, dtype=torch.float64)
+    return S, torch.randn(count, 4, generator=generator, dtype=torch.float64)
+
+
+CASES = [(mse, "real"), (l1, "real"), (kl, "categorical"), (kl, "gaussian"), (ssim, "image"), (mmd, "real"),
+         (mmd, "categorical")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("divergence", "kind"), CASES)
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_divergences_are_zero_only_between_equals(divergence: Divergence, kind: str, seed: int) -> None:
+    type, left = values(kind, 6, seed)
+    _, right = values(kind, 6, seed + 1)
+    assert float(divergence.loss(left, left, type)) == pytest.approx(0, abs=1e-12)
+    assert float(divergence.loss(left, right, type)) > 1e-6

@@ -1,9 +1,12 @@
 """Wires of every kind, what boxes receive and return, draws in any order, and inner optimisations within each other."""
 
 import gc
+import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.language import (
@@ -33,6 +36,7 @@ from pipeline.language import (
 )
 
 S, V, Z = Type("S", (4,)), Type("V", (3,), "categorical"), Type("Z", (2,))
+get, put = Learner("get", (S,), V), Learner("put", (S, V), S)
 Q, P = Type("Z", (2,), "gaussian"), Type("S", (4,), "bernoulli")
 DRAWS = Draws(seed=0, step=2, batch=5)
 x, a = Dataset("x", {"s": S, "v": V}), Uniform("a", V)
@@ -54,6 +58,44 @@ class Spy(nn.Module):
     def forward(self, *values):
         self.received.append(values)
         return self.answer
+
+
+def test_the_same_composite_is_the_same_term() -> None:
+    assert put(put(s, a), get(s)) is put(put(s, a), get(s))
+    assert put(s, a) is not put(s, get(s))
+    assert noise(0.1)(s) is noise(0.1)(s)
+    assert noise(0.1)(s) is not noise(0.2)(s)
+    assert pair(s, a) is pair(s, a)
+
+
+def test_sources_are_one_draw_by_name_and_independent_by_again() -> None:
+    other, _ = x.again()
+    assert other is not s
+    assert str(other) == "s'"
+    z = Normal("z", Z)
+    first, second = z.draw(Draws(0, 0, 5)), z.again().draw(Draws(0, 0, 5))
+    assert not torch.equal(first[0], second[0])
+    assert torch.equal(first[0], Normal("z", Z).draw(Draws(0, 0, 5))[0])
+    assert not torch.equal(first[0], z.draw(Draws(0, 1, 5))[0])
+    assert not torch.equal(first[0], z.draw(Draws(1, 0, 5))[0])
+
+
+@given(count=st.integers(5, 60), batch=st.integers(1, 5), seed=st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_an_epoch_shows_every_example_once(count: int, batch: int, seed: int) -> None:
+    source = Dataset("n", {"s": Type("S", (1,))}).bind(torch.arange(count).float().unsqueeze(1))
+    steps = count // batch
+    for epoch in (0, 1):
+        seen = torch.cat([source.draw(Draws(seed, epoch * steps + step, batch))[0] for step in range(steps)])
+        assert len(seen.unique()) == steps * batch
+
+
+def test_bytes_become_0_to_1_and_labels_log_one_hot() -> None:
+    bound = x.bind(torch.full((3, 4), 255, dtype=torch.uint8), torch.tensor([0, 1, 2]))
+    images, labels = bound.draw(Draws(0, 0, 3))
+    assert float(images.max()) == 1.0
+    torch.testing.assert_close(labels.exp().sum(1), torch.ones(3))
+    assert set(labels.flatten().tolist()) == {0.0, -math.inf}
 
 
 def test_a_term_outlives_nothing_but_is_the_same_while_it_lives() -> None:

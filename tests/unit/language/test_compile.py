@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -9,11 +11,13 @@ from pipeline.language import (
     Composite,
     Dataset,
     Draws,
+    Fixed,
     Learner,
     Normal,
     Player,
     ProjectedGradient,
     Ramp,
+    Source,
     Task,
     Type,
     Uniform,
@@ -312,3 +316,44 @@ def test_gaussian_likelihood_is_that_of_torch() -> None:
     mean, log_variance = f.module(images).unbind(1)
     expected = -torch.distributions.Normal(mean, (log_variance / 2).exp()).log_prob(images).sum(1).mean()
     torch.testing.assert_close(losses["e"], expected, rtol=1e-9, atol=0)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_compiled_random_tasks_equal_their_definition(data: st.DataObject) -> None:
+    """Random well-typed terms on shared sources and learners: values and every gradient, merged or not."""
+    torch.manual_seed(0)
+    square = [Learner(f"f{i}", (S,), S, nn.Sequential(nn.Linear(6, 6), nn.Tanh())) for i in range(2)]
+    join = Learner("join", (S, S), S, Joined(12, 6))
+    shift = Fixed("shift", (S,), S, body=lambda value: value * 2 - 1)
+    table = torch.randn(20, 6)
+    sources: list[Source] = [Dataset("d", {"d": S}).bind(table), Dataset("e", {"e": S}).bind(table.flip(0))]
+    pool = [source.term for source in sources]
+    for _ in range(data.draw(st.integers(1, 8))):
+        box = data.draw(st.sampled_from([*square, join, shift]))
+        pool.append(box(*(data.draw(st.sampled_from(pool)) for _ in box.dom)))
+    equations = {}
+    for name in ("one", "two"):
+        lhs, rhs = data.draw(st.sampled_from(pool)), data.draw(st.sampled_from(pool))
+        reached = equation(lhs, rhs, mse, trains=()).learners
+        if reached and lhs is not rhs:
+            equations[name] = equation(lhs, rhs, mse, trains=reached[: data.draw(st.integers(1, len(reached)))])
+    if not equations:
+        return
+    made, draws = task(**equations), Draws(0, 1, 5)
+    for merge in (False, True):
+        (move,) = compile_task(made, merge).moves
+        losses = move.losses(draws)
+        move.backward(losses)
+        for learner in made.trained:
+            total = sum(
+                each.divergence.loss(evaluate(each.lhs, draws), evaluate(each.rhs, draws), S)
+                for each in equations.values()
+                if learner in each.trains
+            )
+            expected = torch.autograd.grad(total, learner.parameters)
+            for parameter, gradient in zip(learner.parameters, expected, strict=True):
+                torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-10)
+        for name, each in equations.items():
+            value = each.divergence.loss(evaluate(each.lhs, draws), evaluate(each.rhs, draws), S)
+            torch.testing.assert_close(losses[name], value, rtol=1e-9, atol=1e-12)
