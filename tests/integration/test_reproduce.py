@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -281,6 +282,36 @@ def test_an_api_that_does_not_answer_is_named(small: Small) -> None:
     small.env["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
     _, err = small.run(code=2)
     assert err.splitlines() == ["error: PREFECT_API_URL: no Prefect API answers at http://127.0.0.1:9/api"]
+
+
+def test_the_nightly_deployment_is_scheduled_and_runs_on_a_worker(small: Small, server: str) -> None:
+    """The README's three lines, with the server of this module."""
+    shutil.copytree(REPOSITORY / "flows", small.root / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "prefect.yaml", small.root)
+    prefect = [sys.executable, "-m", "prefect"]
+    where = {"cwd": small.root, "env": small.env | {"PWD": str(small.root)}}
+    command = [*prefect, "worker", "start", "--pool", "pipeline", "--type", "process"]
+    with (
+        open(small.root / "worker.log", "w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, **where) as worker,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not ask(server, "work_pools") and time.monotonic() < deadline:
+                time.sleep(0.3)
+            subprocess.run([*prefect, "deploy", "--all"], check=True, stdin=subprocess.DEVNULL, timeout=60, **where)
+            chosen = ["--param", 'targets=["left"]', "--param", "concurrency=1"]
+            run = [*prefect, "deployment", "run", "reproduce/nightly", "--watch", *chosen]
+            subprocess.run(run, check=True, timeout=120, **where)
+        finally:
+            worker.terminate()
+    (deployment,) = ask(server, "deployments")
+    assert [each["schedule"]["cron"] for each in deployment["schedules"]] == ["0 2 * * *"]
+    assert {"targets", "force", "runner", "concurrency"} <= set(deployment["parameters"])
+    ran = newest(server, "reproduce")
+    assert (ran["deployment_id"], ran["state_type"]) == (deployment["id"], "COMPLETED")
+    assert "left ended" in small.events()
+    assert "right began" not in small.events()
 
 
 SCRIPT = """
