@@ -18,7 +18,8 @@ from pipeline import systems
 from pipeline.language import Draws, compile_task
 from pipeline.systems.base import Inputs
 
-SHAPE, VALUES, NOISE, WEIGHT = (1, 28, 28), tuple("0123456789"), 0.1, 20.0
+SHAPE, VALUES = (1, 28, 28), tuple("0123456789")
+SETTINGS = {"steps": 1, "noise": 0.1, "smoothing": 0.1, "reconstruction": 20.0}
 
 Step = Callable[[int], None]
 
@@ -26,9 +27,9 @@ Step = Callable[[int], None]
 def make(seed: int) -> systems.System:
     images = torch.randint(0, 256, (1024, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     inputs = Inputs(SHAPE, VALUES).bound(images, torch.arange(1024) % len(VALUES))
-    config = {"shape": list(SHAPE), "values": list(VALUES), "seed": seed, "settings": {"steps": 1}, "given": None}
-    classifier = {**config, "system": "classifier"}
-    return systems.build({**config, "system": "manipulator", "given": classifier}, inputs)
+    config = {"shape": list(SHAPE), "values": list(VALUES), "seed": seed}
+    classifier = {**config, "system": "classifier", "settings": {"steps": 1}, "given": None}
+    return systems.build({**config, "system": "manipulator", "settings": SETTINGS, "given": classifier}, inputs)
 
 
 def compiled(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
@@ -62,11 +63,11 @@ def by_hand(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
         (noise,) = noise_source.draw(draws)
         own = head(features(images)).softmax(1)
         edited = put(images, value)
-        read = head(features(edited + NOISE * noise)).log_softmax(1)
-        putget = -(value * read).sum(1).mean()
+        read = head(features(torch.add(edited, noise, alpha=SETTINGS["noise"])))
+        putget = F.cross_entropy(read, value, label_smoothing=SETTINGS["smoothing"])
         getput = F.mse_loss(put(images, own), images)
         undo = F.mse_loss(put(edited, own), images)
-        (putget + WEIGHT * getput + WEIGHT * undo).backward()
+        (putget + SETTINGS["reconstruction"] * (getput + undo)).backward()
         optimiser.step()
         optimiser.zero_grad()
 

@@ -21,6 +21,7 @@ from pipeline.language.divergence import (
     l1,
     mmd,
     mse,
+    smoothed_cross_entropy,
     ssim,
 )
 from pipeline.language.task import Equation, Phase, Player, Ramp, Task, TaskError, equation, task
@@ -83,6 +84,7 @@ __all__ = [
     "optimise",
     "pair",
     "sample",
+    "smoothed_cross_entropy",
     "ssim",
     "standard_normal",
     "task",

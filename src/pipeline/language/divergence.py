@@ -13,6 +13,7 @@ against a soft target (see `Divergence.hard_target`), where `kl` is meant.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,6 +84,23 @@ def _sum(x: Tensor) -> Tensor:
 
 def _cross_entropy(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
     return -(rhs.exp() * lhs).sum(-1)
+
+
+@functools.cache
+def smoothed_cross_entropy(smoothing: float) -> Divergence:
+    """Cross-entropy against (1 - smoothing) * v + smoothing / k, where v is one of k classes (Szegedy et al. 2016,
+    section 7): it is least where v is read with probability 1 - smoothing * (k - 1) / k, and asks for no more.
+
+    Raises ValueError unless `smoothing` is in 0..1, 1 not included.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing is in 0..1, 1 not included, not {smoothing:g}")
+
+    def function(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
+        target = (1 - smoothing) * rhs.exp() + smoothing / type.shape[0]
+        return -(target * lhs).sum(-1)
+
+    return Divergence(f"cross_entropy smoothed {smoothing:g}", function, _same("categorical"), hard_target=True)
 
 
 def _kl_categorical(lhs: Tensor, rhs: Tensor) -> Tensor:

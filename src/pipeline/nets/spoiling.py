@@ -17,14 +17,44 @@ def shifted(images: Tensor, offsets: Tensor, pixels: float) -> Tensor:
 
 
 def spoiled(images: Tensor, others: Tensor, chance: Tensor) -> Tensor:
-    """Images that a careful reader should doubt: two thirds under parts of other images, one third blurred and faded.
+    """Images that a careful reader should doubt, each spoiled in one of four ways.
 
-    images, others: (n, c, h, w) in 0..1; chance: (n, 4) standard normal: the kind, its strength, and the place where
-    the other image is laid. The others are faint to full, and moved by 14 pixels or so, so that often only a stray
-    stroke of them remains.
+    images, others: (n, c, h, w) in 0..1; chance: (n, 4) standard normal: the way, its strength, and two numbers that say
+    where. With probability 0.45 parts of the other image are laid over, with 0.2 the image is blurred and faded, with
+    0.2 cut along a line and joined to the other, with 0.15 something is erased.
     """
-    kind, strength = chance[:, 0], torch.special.ndtr(chance[:, 1]).view(-1, 1, 1, 1)
-    laid = shifted(others, chance[:, 2:].clamp(-1.5, 1.5), 14.0) * (0.2 + 0.8 * strength)
+    way, strength = (torch.special.ndtr(column).view(-1, 1, 1, 1) for column in (chance[:, 0], chance[:, 1]))
+    edge = distance_to_a_line(images, chance[:, 2:])
+    erased = torch.where(way > 0.85, without_a_part(images, edge, strength), torch.where(edge > 0, images, others))
+    softer = torch.where(way < 0.65, faded(images, strength), erased)
+    return torch.where(way < 0.45, overlaid(images, others, chance[:, 2:], strength), softer)
+
+
+def overlaid(images: Tensor, others: Tensor, offsets: Tensor, strength: Tensor) -> Tensor:
+    """Others, faint to full and moved by 14 pixels or so, over the images: often only a stray stroke of them remains."""
+    moved = shifted(others, offsets.clamp(-1.5, 1.5), 14.0)
+    return torch.maximum(images, moved * (0.2 + 0.8 * strength))
+
+
+def faded(images: Tensor, strength: Tensor) -> Tensor:
+    """Images blurred, and darkened by up to a half."""
     blurred = F.avg_pool2d(images, 3, 1, 1)
-    faded = torch.lerp(images, blurred, 0.5 + 0.5 * strength) * (1 - 0.5 * strength)
-    return torch.where(kind.view(-1, 1, 1, 1) > -0.43, torch.maximum(images, laid), faded)
+    return torch.lerp(images, blurred, 0.5 + 0.5 * strength) * (1 - 0.5 * strength)
+
+
+def without_a_part(images: Tensor, edge: Tensor, strength: Tensor) -> Tensor:
+    """Images without a band along the line, or without all that is on one side of it."""
+    band = edge.abs() <= 0.1 + 0.2 * strength
+    return images.masked_fill(torch.where(strength > 0.5, band, edge <= 0), 0.0)
+
+
+def distance_to_a_line(images: Tensor, where: Tensor) -> Tensor:
+    """Signed distances (n, 1, h, w) of the pixels, in half widths, to a line of random direction near the middle.
+
+    where: (n, 2) standard normal.
+    """
+    height, width = images.shape[2:]
+    angle, offset = (column.view(-1, 1, 1, 1) for column in (where[:, 0] * 3, where[:, 1].clamp(-1, 1) * 0.4))
+    y = torch.linspace(-1, 1, height, dtype=images.dtype, device=images.device).view(1, 1, -1, 1)
+    x = torch.linspace(-1, 1, width, dtype=images.dtype, device=images.device).view(1, 1, 1, -1)
+    return torch.cos(angle) * x + torch.sin(angle) * y - offset

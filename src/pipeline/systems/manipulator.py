@@ -6,7 +6,8 @@
     undo     : put(put(s, a), get(s)) == s      writing it back restores the original
 
 get comes trained (`given`) and stays frozen, so what is left to train is put. Noise before get in `putget` keeps put
-from writing marks that only a noiseless get can see.
+from writing marks that only a noiseless get can see. The cross-entropy of `putget` is smoothed: put is to write what get
+reads as surely as real images, not more surely, since then it would write the most typical image of each value.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pydantic
 
 from pipeline.language import (
     Composite,
+    Divergence,
     Learner,
     Phase,
     Source,
@@ -26,6 +28,7 @@ from pipeline.language import (
     learners_of,
     mse,
     noise,
+    smoothed_cross_entropy,
     task,
 )
 from pipeline.nets.images import Put
@@ -34,10 +37,11 @@ from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
 class Settings(Recipe):
     """latent: width of put's bottleneck; noise: standard deviation of the noise that get sees, pixels in 0..1;
-    reconstruction: weight of getput and undo."""
+    smoothing: of the cross-entropy of putget; reconstruction: weight of getput and undo."""
 
     latent: int = pydantic.Field(default=32, gt=0)
     noise: float = pydantic.Field(default=0.03, ge=0)
+    smoothing: float = pydantic.Field(default=0.1, ge=0, lt=1)
     reconstruction: float = pydantic.Field(default=20.0, gt=0)
 
 
@@ -47,6 +51,7 @@ def manipulation(
     x: Source,
     a: Source,
     blur: Callable[[Term], Term] = lambda image: image,
+    reading: Divergence = cross_entropy,
     weight: float = 1.0,
 ) -> Task:
     """The four equations, on labelled states x = (s, v) and values a drawn independently of them: were a the label of
@@ -54,7 +59,7 @@ def manipulation(
     s, v = x
     return task(
         classify=equation(get(s), v, cross_entropy, trains=get),
-        putget=equation(get(blur(put(s, a))), a, cross_entropy, trains=put),
+        putget=equation(get(blur(put(s, a))), a, reading, trains=put),
         getput=equation(put(s, get(s)), s, mse, trains=put, weight=weight),
         undo=equation(put(put(s, a), get(s)), s, mse, trains=put, weight=weight),
     )
@@ -62,8 +67,13 @@ def manipulation(
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     get, put = reader(given), writer(settings, inputs)
-    edit = manipulation(get, put, inputs.x, Uniform("a", inputs.V), noise(settings.noise), settings.reconstruction)
-    return editor(settings, inputs, get, put, edit)
+    return editor(settings, get, put, four_equations(settings, get, put, inputs.x, Uniform("a", inputs.V)))
+
+
+def four_equations(settings: Settings, get: Learner | Composite, put: Learner, x: Source, a: Source) -> Task:
+    """The four equations with the divergences, weights and noise of the settings."""
+    reading = smoothed_cross_entropy(settings.smoothing)
+    return manipulation(get, put, x, a, noise(settings.noise), reading, settings.reconstruction)
 
 
 def reader(given: System | None) -> Learner | Composite:
@@ -77,7 +87,7 @@ def writer(settings: Settings, inputs: Inputs) -> Learner:
     return Learner("put", (inputs.S, inputs.V), inputs.S, Put(inputs.shape, settings.latent, len(inputs.values)))
 
 
-def editor(settings: Settings, inputs: Inputs, get: Learner | Composite, put: Learner, equations: Task) -> System:
+def editor(settings: Settings, get: Learner | Composite, put: Learner, equations: Task) -> System:
     """The system that fits put to the equations while get stays as it is; gradients pass through it."""
     return System(
         task=equations,

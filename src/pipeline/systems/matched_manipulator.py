@@ -8,7 +8,7 @@ one asks that edits to a look, to the classifier, like real images of a.
 
 import pydantic
 
-from pipeline.language import Composite, Learner, Source, Uniform, equation, mmd, noise, pair
+from pipeline.language import Composite, Learner, Source, Uniform, equation, mmd, pair
 from pipeline.language.task import Equation
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, System, TaskError
@@ -30,6 +30,6 @@ def law(get: Learner | Composite, put: Learner, x: Source, a: Source, weight: fl
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     get, put = manipulator.reader(given), manipulator.writer(settings, inputs)
     x, a = inputs.x, Uniform("a", inputs.V)
-    edit = manipulator.manipulation(get, put, x, a, noise(settings.noise), settings.reconstruction)
+    edit = manipulator.four_equations(settings, get, put, x, a)
     matched = edit.with_equations(law=law(get, put, x, a, settings.law))
-    return manipulator.editor(settings, inputs, get, put, matched)
+    return manipulator.editor(settings, get, put, matched)

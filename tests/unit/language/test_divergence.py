@@ -25,6 +25,7 @@ from pipeline.language import (
     l1,
     mmd,
     mse,
+    smoothed_cross_entropy,
     ssim,
     task,
 )
@@ -58,6 +59,26 @@ def test_cross_entropy_is_that_of_torch() -> None:
         lambda logits: F.cross_entropy(logits, labels),
         normal(5, 3),
     )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_smoothed_cross_entropy_is_that_of_torch_and_least_at_its_target(smoothing: float) -> None:
+    labels, smoothed = torch.tensor([0, 2, 1, 1, 0]), smoothed_cross_entropy(smoothing)
+    assert smoothed is smoothed_cross_entropy(smoothing)
+    agree(
+        lambda logits: smoothed.loss(logits.log_softmax(1), one_hot(labels, 3), V),
+        lambda logits: F.cross_entropy(logits, labels, label_smoothing=smoothing),
+        normal(5, 3),
+    )
+    if smoothing:
+        target = (one_hot(labels, 3).exp() * (1 - smoothing) + smoothing / 3).log().requires_grad_()
+        smoothed.loss(target.log_softmax(1), one_hot(labels, 3), V).backward()
+        torch.testing.assert_close(target.grad, torch.zeros(5, 3, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_smoothing_has_its_range() -> None:
+    with pytest.raises(ValueError, match=r"in 0\.\.1, 1 not included, not 1"):
+        smoothed_cross_entropy(1.0)
 
 
 def test_likelihoods_are_those_of_torch() -> None:

@@ -1,0 +1,75 @@
+"""What is done to images: where they move, and in which ways they are spoiled."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.nets.spoiling import distance_to_a_line, faded, overlaid, shifted, spoiled, without_a_part
+
+WAYS = {"overlaid": -1.0, "faded": 0.13, "cut": 0.7, "without a part": 1.5}  # of standard normal chance
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+
+
+def chance(count: int, way: float, seed: int = 0) -> torch.Tensor:
+    numbers = torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
+    numbers[:, 0] = way
+    return numbers
+
+
+def test_a_shift_by_whole_pixels_moves_every_pixel_and_what_leaves_is_gone() -> None:
+    one = images(1)
+    moved = shifted(one, torch.tensor([[2.0, -1.0]]), pixels=1.0)
+    expected = torch.zeros_like(one)
+    expected[:, :, 1:, :26] = one[:, :, :27, 2:]
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_spoiled_images_are_images_and_each_is_spoiled_for_itself(way: float, seed: int) -> None:
+    one, two, numbers = images(4, seed), images(4, seed + 1), chance(4, way, seed)
+    found = spoiled(one, two, numbers)
+    assert found.shape == one.shape
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+    assert (found != one).flatten(1).any(1).all()
+    torch.testing.assert_close(found[2:3], spoiled(one[2:3], two[2:3], numbers[2:3]))
+
+
+def test_each_way_is_taken_with_its_probability_and_does_what_it_says() -> None:
+    one, two = images(1), images(1, 1)
+    for name, way in WAYS.items():
+        numbers = chance(1, way, 5)
+        strength, edge = torch.special.ndtr(numbers[:, 1]).view(-1, 1, 1, 1), distance_to_a_line(one, numbers[:, 2:])
+        expected = {
+            "overlaid": overlaid(one, two, numbers[:, 2:], strength),
+            "faded": faded(one, strength),
+            "cut": torch.where(edge > 0, one, two),
+            "without a part": without_a_part(one, edge, strength),
+        }
+        torch.testing.assert_close(spoiled(one, two, numbers), expected[name])
+    numbers = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+    tiny = torch.ones(20_000, 1, 2, 2)
+    darker = (spoiled(tiny, tiny, numbers) < 1).flatten(1).any(1)
+    # Of all-white images only fading and erasing can be seen; erasing may miss all four pixels.
+    assert 0.2 < float(darker.double().mean()) < 0.36
+
+
+def test_the_line_is_at_distance_0_and_one_half_width_away_at_the_border() -> None:
+    across = distance_to_a_line(torch.zeros(1, 1, 3, 5), torch.zeros(1, 2))[0, 0]
+    torch.testing.assert_close(across, torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]).expand(3, 5))
+
+
+def test_what_is_erased_is_black_and_the_rest_as_it_was() -> None:
+    one = images(2) + 0.1
+    edge = distance_to_a_line(one, torch.tensor([[0.0, 0.0], [0.0, 0.0]]))
+    found = without_a_part(one, edge, torch.tensor([0.2, 0.9]).view(2, 1, 1, 1))
+    side, band = found == 0
+    assert torch.equal(side[0], edge[0, 0] <= 0)
+    assert torch.equal(band[0], edge[1, 0].abs() <= 0.1 + 0.2 * 0.9)
+    kept = found != 0
+    torch.testing.assert_close(found[kept], one[kept])
