@@ -121,9 +121,12 @@ def editor(edit) -> Model:
 
 
 def examples() -> tuple[Examples, Scale]:
+    """Bars, at a height that says the class, of 4 to 8 pixels in length and any brightness from 0.6 on."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(4, (300,), generator=generator)
-    images = (PROTOTYPES[labels] * (0.6 + 0.4 * torch.rand(300, 1, 1, 1, generator=generator))).clamp(0, 1)
+    lengths = torch.randint(4, 9, (300, 1, 1, 1), generator=generator)
+    brightness = 0.6 + 0.4 * torch.rand(300, 1, 1, 1, generator=generator)
+    images = PROTOTYPES[labels] * brightness * (torch.arange(8) < lengths)
     settings = Metrics(edits=300, bootstrap=20, adversarial_radius=1.0, adversarial_steps=2, adversarial_examples=10)
     return Examples(images, labels, images, 4), Scale(settings, 0)
 
@@ -133,7 +136,7 @@ def test_identity_writes_nothing_and_keeps_all() -> None:
     judge = editor(None)
     found = writing(editor(lambda images, values: images), judge, judge, held, scale)
     assert found["write_accuracy"] == 0
-    assert found["style_stroke"] == pytest.approx(1, abs=1e-6)
+    assert found["style_stroke"] > 0.95  # the same strokes, standardised among other ones
     kept = laws(editor(lambda images, values: images), held, scale)
     assert kept["getput_mse"] == kept["undo_mse"] == kept["putput_mse"] == 0
 

@@ -101,8 +101,8 @@ def test_a_manipulator_without_a_classifier_is_refused() -> None:
     [
         (("threads: 1", "threds: 1"), ["params.yaml", "threds"]),
         (("seed: 0", "seed: nought"), ["params.yaml", "seed", "nought"]),
-        (("steps: 2000", "stpes: 2000"), ["mnist-classifier", "steps"]),
-        (("beta: 4.0", "beta: -4.0"), ["mnist-conditional_vae", "beta"]),
+        (("      steps:", "      stpes:"), ["mnist-classifier", "stpes"]),
+        (("beta: ", "beta: -"), ["mnist-conditional_vae", "beta"]),
         (("system: judge_1", "system: judge_7"), ["mnist-judge_1", "mnist-judge_7"]),
         (("mnist-judge_1:", "mnist-judge_1: ["), ["params.yaml", "YAML"]),
     ],
