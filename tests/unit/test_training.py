@@ -70,7 +70,7 @@ def test_the_average_forgets_its_start_and_then_follows_the_decay() -> None:
         average.update_parameters(module)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = float(step) if step == 0 else decay * expected + (1 - decay) * step
-    assert float(average.module.weight) == pytest.approx(expected, rel=1e-4)
+    assert average.module.weight.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_learning_rate_warms_up_then_falls_to_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A model is known by the md5 that DVC gives to its stage's output. So after `dvc 
 or a night without MLflow, one sync makes the server whole.
 """
 
+import contextlib
 import csv
 import time
 from collections.abc import Mapping
@@ -117,6 +118,7 @@ def _sync_one(
     place = store.experiment_id(client, root, experiment.data)
     run = _run_of(client, place, key, md5)
     if run and run.data.tags.get("measured") == measured:
+        _forget_live(client, root, key, run.info.run_id)
         return
     run_id = run.info.run_id if run else _adopted(client, root, key, md5) or _created(client, place, key, experiment)
     tags = {**provenance(root, key, params, stages), "md5": md5}
@@ -160,6 +162,22 @@ def _adopted(client: Any, root: Path, key: str, md5: str) -> str | None:
     except mlflow.MlflowException:
         return None
     return None if run.data.tags.get("md5", md5) != md5 else run.info.run_id
+
+
+def _forget_live(client: Any, root: Path, key: str, kept: str) -> None:
+    """Delete the live run of a finished training that made the model of the run `kept` once more."""
+    import mlflow
+
+    path = note(root, key)
+    if not path.exists():
+        return
+    run_id = read_json(path)["run_id"]
+    with contextlib.suppress(mlflow.MlflowException):
+        if client.get_run(run_id).info.status != "FINISHED":
+            return
+        if run_id != kept:
+            client.delete_run(run_id)
+    path.unlink()
 
 
 def _created(client: Any, place: str, key: str, experiment: parameters.Experiment) -> str:

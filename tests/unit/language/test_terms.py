@@ -298,7 +298,7 @@ def test_an_inner_minimum_is_not_above_its_start_and_a_maximum_not_below() -> No
         "most": optimise(s_, lambda t: (reader(t), v_), cross_entropy, ProjectedGradient(0.2, 5)),
         "least": optimise(s_, lambda t: (reader(t), v_), cross_entropy, ProjectedGradient(0.2, 5, maximise=False)),
     }.items():
-        losses[name] = float(cross_entropy.loss(evaluate(reader(term), DRAWS), evaluate(v_, DRAWS), V))
+        losses[name] = cross_entropy.loss(evaluate(reader(term), DRAWS), evaluate(v_, DRAWS), V).item()
     assert losses["least"] < losses["start"] - 0.01
     assert losses["most"] > losses["start"] + 0.01
 
