@@ -1,11 +1,12 @@
 """The command line, `pipeline`. Heavy imports wait until a command needs them, so that --help is quick."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.errors import UserError, guarded
+from pipeline.errors import UserError, fail, guarded
 
 app = typer.Typer(
     help="Machine-learning tasks written as equations: trained, measured, tracked, versioned and reproduced.",
@@ -18,11 +19,29 @@ data_app = typer.Typer(help="Add examples to a data set, or list what there is."
 app.add_typer(data_app, name="data")
 
 ROOT = Path()
+# Whether Typer brings its own Click or uses the installed one depends on its version.
+UsageError = typer.BadParameter.__base__
 Out = Annotated[Path, typer.Option("-o", "--out", help="Image file to write (PNG).")]
 
 
 def main() -> None:
-    guarded(app)
+    guarded(_run)
+
+
+def _run() -> None:
+    """The command, its usage errors in one line too."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        message = error.format_message()
+        # A command without its arguments: the message is the help.
+        if "\n" in message:
+            print(message, file=sys.stderr)
+            raise SystemExit(2) from None
+        raise UserError(f"{message} (`--help` says more)") from None
+    except typer.Abort:
+        fail("interrupted", 130)
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _version(wanted: bool) -> None:
@@ -57,10 +76,10 @@ def list_all() -> None:
     from pipeline import data, params, systems
 
     for name in systems.names():
-        summary = (systems.find(name).__doc__ or "").strip().splitlines()[0]
+        summary = (systems.find(name).__doc__ or "").strip().partition("\n")[0]
         print(f"system      {name:22} {summary}")
     for name in data.names():
-        print(f"data        {name:22} {(data.find(name).__doc__ or '').strip().splitlines()[0]}")
+        print(f"data        {name:22} {(data.find(name).__doc__ or '').strip().partition(chr(10))[0]}")
     for key, experiment in params.load().experiments.items():
         print(f"experiment  {key:22} {experiment.system} on {experiment.data}, split {experiment.split}")
     for study in sorted(ROOT.glob("studies/*/dvc.yaml")):
@@ -74,8 +93,12 @@ def describe(
 ) -> None:
     """The equations of a system, one per line, and its phases."""
     from pipeline import systems
+    from pipeline.language import TaskError
 
-    built = systems.example(system)
+    try:
+        built = systems.example(system)
+    except TaskError as error:
+        raise UserError(f"{system}: {error}") from None
     print(built.task)
     for phase in built.phases:
         trained = ", ".join(learner.name for learner in phase.task.trained)
@@ -83,7 +106,6 @@ def describe(
     for player in built.task.players:
         print(f"player {player.name}: {', '.join(learner.name for learner in player.learners)} x {player.steps}")
     if draw:
-        from pipeline.language import TaskError
         from pipeline.language.draw import draw as drawn
 
         try:
@@ -156,7 +178,7 @@ def sample(
     out: Out,
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many.")] = 10,
     value: Annotated[str | None, typer.Option(help="Only this value; all in turn if absent.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same samples.")] = 0,
 ) -> None:
     """Sample images from a generator."""
     import torch

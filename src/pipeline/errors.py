@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+# What is wrong with a path that somebody gave.
+PLACES = (errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
 
 class UserError(Exception):
     """Bad usage or bad input. The message is one line that names the file, key or value and what was expected."""
@@ -25,6 +28,8 @@ def guarded(function: Callable[[], object]) -> None:
     except UserError as error:
         fail(str(error), 2)
     except OSError as error:
+        if error.errno in PLACES and error.filename:
+            fail(f"{error.filename}: {error.strerror}", 2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         where = f" while writing {error.filename}" if error.filename else ""

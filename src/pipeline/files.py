@@ -32,7 +32,9 @@ def _part(path: Path) -> Path:
     """The temporary name beside `path`. What processes that are gone left behind under such names is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        if not _alive(int(left.suffixes[-2][1:])):
+        process = int(left.suffixes[-2][1:])
+        # One's own number: a process of an earlier life of this container had it.
+        if process == os.getpid() or not _alive(process):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 

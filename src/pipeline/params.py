@@ -53,7 +53,7 @@ class Experiment(Section):
 
 class Params(Section):
     recipe_version: int
-    seed: int = pydantic.Field(ge=0)
+    seed: int = pydantic.Field(ge=0, lt=2**63)
     threads: int = pydantic.Field(gt=0)
     datasets: dict[str, Dataset]
     metrics: Metrics
@@ -103,7 +103,7 @@ def load(path: Path = FILE) -> Params:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run this in the project's root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         params = Params.model_validate(content)

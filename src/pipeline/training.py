@@ -9,10 +9,9 @@ import dataclasses
 import hashlib
 import io
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +62,19 @@ def _fit(key: str, params: Params, root: Path, on_step: OnStep | None, target: P
         take_weights(system, systems.load(root / experiment.given).system)
     recipe = systems.settings(experiment.system, experiment.settings)
 
-    print_key = fingerprint(config, params, root / "data" / "prepared" / experiment.data, root / experiment.given)
-    folder = root / "checkpoints" / key
-    run = Run(system, recipe, params.seed, device, folder / f"{print_key}.pt")
+    prepared = root / "data" / "prepared" / experiment.data
+    print_key = fingerprint({**config, "split": experiment.split}, params, prepared, root / experiment.given)
+    checkpoint = root / "checkpoints" / key / f"{print_key}.pt"
+    run = Run(system, recipe, params.seed, device, checkpoint)
     curves = run.train(key, on_step)
 
     with whole_folder(target or root / "models" / experiment.data / experiment.system) as model:
         systems.save(model, {**config, "parameters": system.parameters}, system)
         write_curves(model / "curves.csv", curves)
-    shutil.rmtree(folder, ignore_errors=True)
+    # Only this run's: another with other settings may be under way, or interrupted.
+    checkpoint.unlink(missing_ok=True)
+    with suppress(OSError):
+        checkpoint.parent.rmdir()
 
 
 def prepare_device(threads: int) -> torch.device:

@@ -51,5 +51,5 @@ def _parsed(change: str) -> tuple[str, Any]:
         raise UserError(f"--set {change}: expected KEY=VALUE")
     try:
         return name, YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
+    except (YAMLError, ValueError):
         raise UserError(f"--set {change}: the value is not YAML") from None

@@ -82,7 +82,7 @@ def test_a_server_killed_during_training_costs_nothing_and_sync_completes_the_ru
     server.kill()
     output, _ = training.communicate(timeout=300)
     assert training.returncode == 0, output
-    live = json.loads(note.read_text())["run_id"]
+    live, model = json.loads(note.read_text())["run_id"], judges.root / "models" / "mnist" / "judge_2"
     server.start()
     judges.run("dvc", "repro", MLFLOW_TRACKING_URI=server.address)
     synced = judges.pipeline("sync", MLFLOW_TRACKING_URI=server.address).stdout
@@ -90,6 +90,32 @@ def test_a_server_killed_during_training_costs_nothing_and_sync_completes_the_ru
     assert "already" in judges.pipeline("sync", MLFLOW_TRACKING_URI=server.address).stdout
     rows = json.loads(judges.pipeline("models", "--json", MLFLOW_TRACKING_URI=server.address).stdout)
     assert {(row["name"], row["version"]) for row in rows} == {("mnist-judge_1", 1), ("mnist-judge_2", 1)}
+    steps = [int(line.split(",")[0]) for line in (model / "curves.csv").read_text().splitlines()[1:]]
+    logged = subprocess.check_output(
+        [sys.executable, "-c", HISTORY, server.address, live], env=judges.env, cwd=judges.root, text=True
+    )
+    assert sorted(json.loads(logged)) == steps
+
+
+HISTORY = """
+import json, sys, mlflow
+points = mlflow.MlflowClient(sys.argv[1]).get_metric_history(sys.argv[2], "loss/classify")
+print(json.dumps([point.step for point in points]))
+"""
+
+
+def test_a_model_that_is_not_measured_yet_is_not_registered_by_the_figures_of_the_last(judges: Workspace) -> None:
+    judges.run("dvc", "repro")
+    judges.pipeline("sync")
+    judges.set("experiments.mnist-judge_1.settings.steps", 50)
+    judges.run("dvc", "repro", "--single-item", "train@mnist-judge_1")
+    assert "mnist-judge_1 is trained anew and not measured yet" in judges.pipeline("sync").stdout
+    judges.run("dvc", "repro", "evaluate@mnist-judge_1")
+    assert "mnist-judge_1: run" in judges.pipeline("sync").stdout
+    rows = json.loads(judges.pipeline("models", "--json").stdout)
+    (newest, *older) = [row for row in rows if row["name"] == "mnist-judge_1"]
+    assert "challenger" in newest["aliases"]
+    assert all("challenger" not in row["aliases"] for row in older)
 
 
 def test_a_second_reproduce_is_refused_in_one_line(judges: Workspace) -> None:

@@ -247,7 +247,11 @@ def test_the_command_line_edits_samples_and_lists(workspace: Workspace, ran: str
         (["edit", "mnist-manipulator", "missing.png", "--to", "1", "-o", "OUT"], "missing.png"),
         (["edit", "mnist-classifier", "DIGIT", "--to", "1", "-o", "OUT"], "does not edit"),
         (["sample", "mnist-manipulator", "-o", "OUT"], "does not sample"),
+        (["sample", "mnist-conditional_vae", "-n", "0", "-o", "OUT"], "'-n'"),
+        (["sample", "mnist-conditional_vae", "-o", "TEXT/out.png"], "text.png"),
+        (["recite"], "recite"),
         (["describe", "nobody"], "unknown system `nobody`"),
+        (["describe", "manipulator", "--draw", "missing/out.svg"], "missing/out.svg"),
         (["train", "nobody"], "mnist-nobody"),
         (["train", "manipulator", "--set", "stpes=3"], "stpes"),
         (["train", "manipulator", "--set", "steps=many"], "steps"),
@@ -263,6 +267,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     (tmp_path / "text.png").write_text("no image")
     names = {"DIGIT": "digit.png", "LARGE": "large.png", "TEXT": "text.png", "OUT": "out.png"}
     given = [str(tmp_path / names[word]) if word in names else word for word in arguments]
+    given = [word.replace("TEXT", str(tmp_path / "text.png")) for word in given]
     done = workspace.pipeline(*given, code=2)
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline import params as parameters
 from pipeline import systems
 from pipeline.language import Dataset, Learner, Phase, Type, equation, mse, task
 from pipeline.language.task import Equation
 from pipeline.nets.images import Put
 from pipeline.systems.base import Recipe, System
-from pipeline.training import NonFiniteLoss, Run, moving_average, write_curves
+from pipeline.training import NonFiniteLoss, Run, fingerprint, moving_average, write_curves
+from tests.conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 S = Type("S", (3,))
@@ -129,3 +131,9 @@ def test_weights_of_the_given_classifier_are_taken_and_stay(tmp_path: Path) -> N
     Run(system, systems.settings("manipulator", settings), 0, CPU, tmp_path / "c").train("t")
     after = [p for learner in system.kept if learner.name != "put" for p in learner.parameters]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_checkpoint_is_of_one_split() -> None:
+    params = parameters.load(REPOSITORY / "params.yaml")
+    prints = {fingerprint({"split": split}, params) for split in ("train", "judge_1", "train")}
+    assert len(prints) == 2

@@ -5,8 +5,8 @@
     unsure   : half(v) == get(spoil(s, s'))     half(v) = v with probability 1/2, any value otherwise
 
 A put that is trained against a plain classifier learns marks that only this classifier can read. `robust` (Madry et
-al. 2018) makes marks too large to hide; `unsure` makes stray strokes, blur and fading cost certainty, so that a put
-that wants to be read has to leave a clean picture.
+al. 2018) makes marks too large to hide; `unsure` makes stray strokes, blur, cuts and gaps cost certainty, so that a
+put that wants to be read has to leave a clean picture.
 """
 
 import pydantic

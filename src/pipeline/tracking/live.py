@@ -42,6 +42,10 @@ class LiveRun:
         with contextlib.suppress(queue.Full):
             self._rows.put_nowait(None)
         self._thread.join(PATIENCE)
+        # Said here and not at the server, which may be down: this training made the model that is in the workspace.
+        if note(self.root, self.key).exists():
+            noted = read_json(note(self.root, self.key))
+            write_json(note(self.root, self.key), {**noted, "finished": True})
 
     def _write(self) -> None:
         try:
@@ -70,7 +74,7 @@ class LiveRun:
         noted = read_json(path)
         with contextlib.suppress(Exception):
             run = client.get_run(noted["run_id"])
-            if noted["settings"] == self.settings and run.info.status == "RUNNING":
+            if noted["settings"] == self.settings and run.info.status == "RUNNING" and not noted.get("finished"):
                 return run.info.run_id
         return None
 

@@ -68,7 +68,11 @@ def sync(root: Path) -> SyncReport:
         client, stages, changed = store.client(root), lock(root), changed_stages(root)
         with store.answering(root):
             for key in params.experiments:
-                _sync_one(client, key, params, root, stages, changed, report)
+                try:
+                    _sync_one(client, key, params, root, stages, changed, report)
+                # One model that is damaged or misnamed keeps no other from being logged.
+                except UserError as error:
+                    report.skipped.append(f"{key}: {error}")
     return report
 
 
@@ -107,8 +111,14 @@ def _sync_one(
         report.skipped.append(f"{key} is not what dvc.lock says: run `dvc checkout`, `dvc pull` or `dvc repro`")
         return
     folder = root / "models" / experiment.data / experiment.system
-    results = read_json(root / "metrics" / experiment.data / f"{experiment.system}.json")
     md5, measured = stages[train].outs[_path(folder, root)], next(iter(stages[evaluate].outs.values()))
+    if stages[evaluate].deps.get(_path(folder, root)) != md5:
+        report.skipped.append(f"{key} is trained anew and not measured yet: run `dvc repro {evaluate}`")
+        return
+    results = read_json(root / "metrics" / experiment.data / f"{experiment.system}.json")
+    if experiment.champion not in results:
+        known = ", ".join(name for name in results if name.startswith("validation_"))
+        raise UserError(f"params.yaml: experiments.{key}.champion: `{experiment.champion}` is none of {known}")
     verdict = registry.Verdict(
         experiment.champion,
         results[experiment.champion],
@@ -130,6 +140,7 @@ def _sync_one(
     else:
         for name, value in verdict.tags().items():
             client.set_model_version_tag(key, str(version), name, value)
+    registry.challenge(client, key)
     decision = registry.decide(client, key, version, verdict, params, root)
     # Last of all: a sync that was cut off before this point does its work again.
     client.set_tag(run_id, "measured", measured)
@@ -151,14 +162,15 @@ def _run_of(client: Any, place: str, key: str, md5: str) -> Any:
 
 
 def _adopted(client: Any, root: Path, key: str, md5: str) -> str | None:
-    """The live run of the training that made this model, if it is there and belongs to no other model."""
+    """The live run of the training that made this model, if that ended well and its run belongs to no other model."""
     import mlflow
 
     path = note(root, key)
-    if not path.exists():
+    noted = read_json(path) if path.exists() else {}
+    if not noted.get("finished"):
         return None
     try:
-        run = client.get_run(read_json(path)["run_id"])
+        run = client.get_run(noted["run_id"])
     except mlflow.MlflowException:
         return None
     return None if run.data.tags.get("md5", md5) != md5 else run.info.run_id
@@ -171,12 +183,12 @@ def _forget_live(client: Any, root: Path, key: str, kept: str) -> None:
     path = note(root, key)
     if not path.exists():
         return
-    run_id = read_json(path)["run_id"]
-    with contextlib.suppress(mlflow.MlflowException):
-        if client.get_run(run_id).info.status != "FINISHED":
-            return
-        if run_id != kept:
-            client.delete_run(run_id)
+    noted = read_json(path)
+    if not noted.get("finished"):
+        return
+    if noted["run_id"] != kept:
+        with contextlib.suppress(mlflow.MlflowException):
+            client.delete_run(noted["run_id"])
     path.unlink()
 
 
@@ -210,18 +222,17 @@ def _log(
     results: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> None:
-    """Params, curves (unless they were logged live), metrics and tags."""
+    """Params, curves (what was not logged live of them), metrics and tags."""
     from mlflow.entities import Metric, Param, RunTag
 
     experiment, now = params.experiment(key), int(time.time() * 1000)
+    # As the model was made, which may not be as params.yaml says by now.
+    config = read_json(folder / "config.json")
     given = {
-        "data": experiment.data,
-        "system": experiment.system,
+        **{name: config[name] for name in ("data", "system", "seed", "recipe_version")},
         "split": experiment.split,
-        "seed": params.seed,
         "threads": params.threads,
-        "recipe_version": params.recipe_version,
-        **experiment.settings,
+        **config["settings"],
     }
     numbers = {name: value for name, value in results.items() if not isinstance(value, str)}
     words = {name: value for name, value in results.items() if isinstance(value, str)}
@@ -231,10 +242,19 @@ def _log(
         tags=[RunTag(name, value) for name, value in {**tags, **words}.items()],
     )
     points = [Metric(name, value, now, 0) for name, value in numbers.items()]
-    known = client.get_run(run_id).data.metrics
-    points += [point for point in curves(folder / "curves.csv", now) if point.key not in known]
+    points += _missing(client, run_id, curves(folder / "curves.csv", now))
     for start in range(0, len(points), BATCH):
         client.log_batch(run_id, metrics=points[start : start + BATCH])
+
+
+def _missing(client: Any, run_id: str, points: list[Any]) -> list[Any]:
+    """The points of curves that a run lacks: what was logged live may have holes."""
+    known = {
+        (name, point.step)
+        for name in {point.key for point in points} & set(client.get_run(run_id).data.metrics)
+        for point in client.get_metric_history(run_id, name)
+    }
+    return [point for point in points if (point.key, point.step) not in known]
 
 
 def curves(path: Path, now: int) -> list[Any]:
@@ -253,5 +273,6 @@ def curves(path: Path, now: int) -> list[Any]:
 
 
 def _log_images(client: Any, run_id: str, root: Path, data: str, system: str) -> None:
-    for path in sorted((root / "report" / "images" / data).glob(f"{system}*.png")):
+    path = root / "report" / "images" / data / f"{system}.png"
+    if path.exists():
         client.log_artifact(run_id, str(path), "images")

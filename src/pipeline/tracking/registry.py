@@ -47,7 +47,7 @@ class Verdict:
 
 
 def register(client: Any, key: str, run_id: str, folder: Path, md5: str, verdict: Verdict) -> int:
-    """Log the model folder under the run and register it as a new version, the challenger. Returns the version."""
+    """Log the model folder under the run and register it as a new version. Returns the version."""
     import mlflow
 
     from pipeline import systems
@@ -69,9 +69,15 @@ def register(client: Any, key: str, run_id: str, folder: Path, md5: str, verdict
     made = client.create_model_version(
         key, logged.model_uri, run_id, tags={"md5": md5, **verdict.tags()}, model_id=logged.model_id
     )
-    version = int(made.version)
-    client.set_registered_model_alias(key, "challenger", str(version))
-    return version
+    return int(made.version)
+
+
+def challenge(client: Any, key: str) -> None:
+    """Make the newest version of a model its challenger."""
+    newest = max(int(version.version) for version in client.search_model_versions(f"name = '{key}'"))
+    held = alias(client, key, "challenger")
+    if held is None or int(held.version) != newest:
+        client.set_registered_model_alias(key, "challenger", str(newest))
 
 
 def contract(model: "Model") -> tuple[Any, Any]:
@@ -110,7 +116,10 @@ def decide(client: Any, key: str, version: int, verdict: Verdict, params: Params
     old = int(champion.version)
     if old == version:
         return ""
-    value = remeasured(client, champion, verdict, params, root)
+    try:
+        value = remeasured(client, champion, verdict, params, root)
+    except UserError as error:
+        return note(client, key, version, f"not champion: version {old} cannot be measured any more ({error})")
     figures = f"{verdict.metric} {verdict.value:.6g} against {value:.6g} of version {old}"
     if not keys.better(verdict.metric, verdict.value, value):
         return note(client, key, version, f"not champion: {figures}")
