@@ -22,6 +22,13 @@ def note(root: Path, key: str) -> Path:
     return root / "runs" / "live" / f"{key}.json"
 
 
+def finished(root: Path, key: str) -> str | None:
+    """The live run of the experiment's last training, if that one had a run and ended well."""
+    path = note(root, key)
+    noted = read_json(path) if path.exists() else {}
+    return noted["run_id"] if noted.get("finished") else None
+
+
 class LiveRun:
     """Points go into a queue; a thread of its own speaks to the server."""
 
@@ -29,6 +36,7 @@ class LiveRun:
         self.key, self.root, self.experiment = key, root, params.experiment(key)
         self.settings = hashlib.sha256(repr((self.experiment, params.seed)).encode()).hexdigest()[:16]
         self.run_id: str | None = None
+        self._drop_foreign_note()
         self._rows: queue.Queue[Row | None] = queue.Queue(maxsize=10_000)
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
@@ -43,9 +51,17 @@ class LiveRun:
             self._rows.put_nowait(None)
         self._thread.join(PATIENCE)
         # Said here and not at the server, which may be down: this training made the model that is in the workspace.
-        if note(self.root, self.key).exists():
-            noted = read_json(note(self.root, self.key))
-            write_json(note(self.root, self.key), {**noted, "finished": True})
+        path = note(self.root, self.key)
+        if path.exists():
+            write_json(path, {**read_json(path), "finished": True})
+
+    def _drop_foreign_note(self) -> None:
+        """What is noted of a training that ended, or had other settings, says nothing of this one."""
+        path = note(self.root, self.key)
+        if path.exists():
+            noted = read_json(path)
+            if noted["settings"] != self.settings or noted.get("finished"):
+                path.unlink()
 
     def _write(self) -> None:
         try:
@@ -67,14 +83,13 @@ class LiveRun:
         return run_id
 
     def _resumed(self, client) -> str | None:
-        """The run of an interrupted training with the same settings, if it is still open."""
+        """The run of this training before it was interrupted, if it is still open."""
         path = note(self.root, self.key)
         if not path.exists():
             return None
-        noted = read_json(path)
         with contextlib.suppress(Exception):
-            run = client.get_run(noted["run_id"])
-            if noted["settings"] == self.settings and run.info.status == "RUNNING" and not noted.get("finished"):
+            run = client.get_run(read_json(path)["run_id"])
+            if run.info.status == "RUNNING":
                 return run.info.run_id
         return None
 

@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.files import read_json
 from pipeline.params import Params
 from pipeline.tracking import registry, store
-from pipeline.tracking.live import note
+from pipeline.tracking.live import finished, note
 
 BATCH = 1000  # points that MLflow takes in one call
 
@@ -162,34 +162,30 @@ def _run_of(client: Any, place: str, key: str, md5: str) -> Any:
 
 
 def _adopted(client: Any, root: Path, key: str, md5: str) -> str | None:
-    """The live run of the training that made this model, if that ended well and its run belongs to no other model."""
+    """The live run of the training that made this model, if it is there and belongs to no other model."""
     import mlflow
 
-    path = note(root, key)
-    noted = read_json(path) if path.exists() else {}
-    if not noted.get("finished"):
+    run_id = finished(root, key)
+    if run_id is None:
         return None
     try:
-        run = client.get_run(noted["run_id"])
+        run = client.get_run(run_id)
     except mlflow.MlflowException:
         return None
-    return None if run.data.tags.get("md5", md5) != md5 else run.info.run_id
+    return None if run.data.tags.get("md5", md5) != md5 else run_id
 
 
 def _forget_live(client: Any, root: Path, key: str, kept: str) -> None:
     """Delete the live run of a finished training that made the model of the run `kept` once more."""
     import mlflow
 
-    path = note(root, key)
-    if not path.exists():
+    run_id = finished(root, key)
+    if run_id is None:
         return
-    noted = read_json(path)
-    if not noted.get("finished"):
-        return
-    if noted["run_id"] != kept:
+    if run_id != kept:
         with contextlib.suppress(mlflow.MlflowException):
-            client.delete_run(noted["run_id"])
-    path.unlink()
+            client.delete_run(run_id)
+    note(root, key).unlink()
 
 
 def _created(client: Any, place: str, key: str, experiment: parameters.Experiment) -> str:
