@@ -4,6 +4,7 @@ python -m tests.golden.first_steps      writes losses.json anew
 """
 
 import json
+import tempfile
 from pathlib import Path
 
 import torch
@@ -33,8 +34,9 @@ def first_losses(system: str, raw: Path) -> list[dict[str, float]]:
     given = {**common, "system": "classifier", "given": None}
     built = systems.build({**common, "system": system, "given": given}, inputs)
     recipe = systems.settings(system, common["settings"])
-    run = Run(built, recipe, 0, torch.device("cpu"), Path("no-checkpoint"))
-    return [{name: value for name, value in row.items() if name != "step"} for row in run.train(system)]
+    with tempfile.TemporaryDirectory() as place:
+        rows = Run(built, recipe, 0, torch.device("cpu"), Path(place) / "checkpoint").train(system)
+    return [{name: value for name, value in row.items() if name != "step"} for row in rows]
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_learning_rate_warms_up_then_falls_to_nothing(tmp_path: Path) -> None:
     assert rates[-1] == pytest.approx(1e-5)
 
 
-def losses_from_the_dark(normalised: bool) -> list[float]:
+def losses_from_the_dark(normalised: bool, folder: Path) -> list[float]:
     """The curve of a put whose images are black at first: its saturated output passes next to no gradient."""
     torch.manual_seed(0)
     shape, count, steps = (1, 12, 12), 10, 300
@@ -103,12 +103,12 @@ def losses_from_the_dark(normalised: bool) -> list[float]:
     s, v = Dataset("x", {"s": X, "v": V}).bind(images, torch.arange(256) % 10)
     made = task(getput=equation(put(s, v), s, mse, trains=put, weight=20))
     system = System(task=made, phases=(Phase("fit", made, steps),), kept=(put,))
-    rows = Run(system, Recipe(steps=steps, batch_size=32), 0, CPU, Path("no-checkpoint")).train("t")
+    rows = Run(system, Recipe(steps=steps, batch_size=32), 0, CPU, folder / f"{normalised}").train("t")
     return [row["getput"] for row in rows]
 
 
-def test_a_put_that_starts_all_black_finds_its_way_out_thanks_to_its_normalisation() -> None:
-    escaped, stuck = losses_from_the_dark(normalised=True), losses_from_the_dark(normalised=False)
+def test_a_put_that_starts_all_black_finds_its_way_out_thanks_to_its_normalisation(tmp_path: Path) -> None:
+    escaped, stuck = (losses_from_the_dark(normalised, tmp_path) for normalised in (True, False))
     assert escaped[0] > 0.05
     assert escaped[-1] < 0.01
     assert stuck[-1] > 0.05
