@@ -16,6 +16,7 @@ STAMP := .venv/.stamp
 TORCH_SUITS := from importlib.metadata import version as of; \
     raise SystemExit(not (2, 11) <= tuple(int(part) for part in of("torch").split(".")[:2]) < (2, 14))
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+LOCK_TITLE := \# Made by `make lock`: everything but torch, with hashes. torch is installed first, in the build that fits the machine.
 # A file's tests stay together: they share a server or a trained workspace.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -61,6 +62,8 @@ lock: setup
 	@$(BIN)/pip-compile --quiet --extra ops --extra dev --generate-hashes --unsafe-package torch --no-annotate \
 	    --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras \
 	    --output-file requirements.lock pyproject.toml
+	@sed -i -e '/^# WARNING/,$$d' -e '1i $(LOCK_TITLE)' requirements.lock
+	@sed -i -e '$${/^$$/d}' requirements.lock
 
 clean:
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build src/*.egg-info
