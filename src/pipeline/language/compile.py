@@ -1,21 +1,30 @@
 """From a task to its training step.
 
-The compiled step computes what `evaluate` would, equation by equation, but
+The compiled step computes what `evaluate` and `loss` would, equation by equation, but
 
 * a subterm that several sides share is computed once;
 * calls of one learner that do not wait for each other run as one larger batch, where the learner treats examples
   independently (on request: it pays where a call is too small to keep the device busy);
-* what does not depend on a trained learner is computed without a graph for the gradient;
+* what no moved learner can change is computed without a graph for the gradient;
 * a value is dropped after its last use;
-* learners that the same equations train share one backward pass.
+* learners whose losses differ only by what they cannot change share one backward pass.
 
 Frozen learners keep their parameters while gradients pass through them: parameters are frozen by `requires_grad`,
 activations are never detached.
+
+>>> from pipeline.language import Learner, Normal, Type, equation, mse, task
+>>> X = Type("X", (2,))
+>>> f, x = Learner("f", (X,), X, torch.nn.Identity()), Normal("x", X).term
+>>> double = task(double=equation(f(f(x)), 2.0 * x, mse, trains=f))
+>>> (move,), now = compile_task(double).moves, Draws(seed=0, step=0, batch=8)
+>>> bool(move.losses(now)["double"] == loss(double.equations["double"], now))
+True
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -23,64 +32,86 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.language.binding import Binder
+from pipeline.language.sources import Draws, Source, Wire
 from pipeline.language.task import Equation, Player, Task
-from pipeline.language.terms import Box, Draws, Learner, Optimum, Source, Term, Tupling, Value, Wire
+from pipeline.language.terms import Learner, Term, Value
+from pipeline.language.weighing import Expected, Weigher, mean_loss, rows, spread, value_of
 
-Slots = dict[Term, Value]
+# ------------------------------------------------------------------------------------------------------- definition
 
 
 def evaluate(term: Term, draws: Draws) -> Value:
-    """The value of a term on one draw, by the definition: nothing shared, nothing merged. For checks and pictures."""
+    """The value of a term on one draw, by the definition: nothing shared, nothing merged. For checks and pictures.
+
+    It has `rows(term.axes, draws.batch)` rows: one per example, if no wire of several values occurs in it.
+    """
+    return _evaluate(term, draws, {})
+
+
+def loss(equation: Equation, draws: Draws, name: str = "") -> Tensor:
+    """The loss of an equation on one draw, by the definition: a scalar. name: chooses the draw of a random divergence."""
+    weights: dict[Term, Tensor] = {}
+    lhs, rhs = (_evaluate(side, draws, weights) for side in (equation.lhs, equation.rhs))
+    return _loss(name, equation, lhs, rhs, weights, draws)
+
+
+def _evaluate(term: Term, draws: Draws, weights: dict[Term, Tensor]) -> Value:
     if isinstance(term.op, Wire):
-        return term.op.source.draw(draws)[term.op.index]
-    return _run(term, [evaluate(below, draws) for below in term.inputs])
+        return _draw(term.op.source, draws)[term.op.index]
+    return value_of(term, [_evaluate(below, draws, weights) for below in term.inputs], weights, draws.batch)
 
 
-def _run(term: Term, inputs: Sequence[Value]) -> Value:
-    op = term.op
-    if isinstance(op, Box):
-        return op.apply(*inputs)
-    if isinstance(op, Tupling):
-        return tuple(inputs)
-    assert isinstance(op, Optimum), op
-    return _solve(op, dict(zip(term.inputs, inputs, strict=True)), inputs[0])
+def _draw(source: Source, draws: Draws) -> tuple[Value, ...]:
+    """A value per wire; noise has a row for each row of what it is applied to."""
+    of = source.rows_of
+    if of is None or not of.axes:
+        return source.draw(draws)
+    return source.draw(replace(draws, batch=rows(of.axes, draws.batch)))
 
 
-def _solve(optimum: Optimum, outside: Slots, start: Tensor) -> Tensor:
-    """The inner optimum. Only the variable gets a gradient; the learners' parameters are constants here."""
-    body = optimum.body()
-    known = {term: value.detach() for term, value in outside.items()}
+def _loss(
+    name: str, equation: Equation, lhs: Value, rhs: Value, weights: Mapping[Term, Tensor], draws: Draws
+) -> Tensor:
+    divergence, type = equation.divergence, equation.lhs.type
+    generator = draws.generator(f"{divergence} of {name}") if divergence.random else None
+    weighers = equation.weighers
+    if not weighers:
+        return divergence.loss(lhs, rhs, type, generator)
+    axes, batch = equation.axes, draws.batch
+    left, right = (spread(v, t.axes, axes, batch) for v, t in ((lhs, equation.lhs), (rhs, equation.rhs)))
+    return mean_loss(divergence.each(left, right, type, generator), axes, weighers, weights, batch)
 
-    def gradient(point: Tensor) -> Tensor:
-        with torch.enable_grad():
-            point = point.detach().requires_grad_()
-            values = {**known, optimum.variable: point}
-            for term in body:
-                if term is not optimum.variable:
-                    values[term] = _run(term, [values[below] for below in term.inputs])
-            loss = optimum.divergence.loss(values[optimum.lhs], values[optimum.rhs], optimum.lhs.type)
-            (slope,) = torch.autograd.grad(loss, point)
-        return slope
 
-    return optimum.solver.solve(start, gradient)
+# --------------------------------------------------------------------------------------------------------- compiled
 
 
 @dataclass(frozen=True)
 class Call:
-    """One instruction: terms with the same learner, computed together, or any single term."""
+    """One instruction: terms with the same learner, computed together, or any single term.
+
+    grad: whether a moved learner can change it; plain: whether it is computed from its inputs' values as they are;
+    last_uses: the values that nothing needs afterwards; ready: the equations whose sides are known then.
+    """
 
     terms: tuple[Term, ...]
+    grad: bool = True
+    plain: bool = True
     last_uses: tuple[Term, ...] = ()
+    ready: tuple[str, ...] = ()
 
-    def run(self, slots: Slots) -> None:
-        if len(self.terms) == 1:
-            (term,) = self.terms
-            slots[term] = _run(term, [slots[below] for below in term.inputs])
-            return
+    def run(self, slots: dict[Term, Value], weights: dict[Term, Tensor], batch: int) -> None:
+        if len(self.terms) > 1:
+            return self._run_merged(slots)
+        (term,) = self.terms
+        inputs = [slots[below] for below in term.inputs]
+        slots[term] = term.op.compute(term, inputs) if self.plain else value_of(term, inputs, weights, batch)
+
+    def _run_merged(self, slots: dict[Term, Value]) -> None:
         columns = zip(*(term.inputs for term in self.terms), strict=True)
-        merged = [torch.cat([slots[below] for below in column]) for column in columns]
-        result = _run(self.terms[0], merged)
-        slots.update(zip(self.terms, result.chunk(len(self.terms)), strict=True))
+        parts = [[slots[below] for below in column] for column in columns]
+        result = self.terms[0].op.compute(self.terms[0], [torch.cat(part) for part in parts])
+        slots.update(zip(self.terms, result.split([len(value) for value in parts[0]]), strict=True))
 
 
 class Move:
@@ -89,25 +120,30 @@ class Move:
     def __init__(self, name: str, equations: Mapping[str, Equation], learners: Sequence[Learner], merge: bool) -> None:
         self.name, self.equations, self.learners = name, dict(equations), tuple(learners)
         self.groups = _groups(self.equations, learners)
-        self.sources, self.calls = _schedule(self.equations, set(learners), merge)
+        self.sources, self.calls, self.ready = _schedule(self.equations, set(learners), merge)
 
     def losses(self, draws: Draws) -> dict[str, Tensor]:
         """The loss of each equation, a scalar, with its graph."""
-        slots: Slots = {}
-        for source in self.sources:
-            slots.update(zip(source, source.draw(draws), strict=True))
+        slots: dict[Term, Value] = {}
+        weights: dict[Term, Tensor] = {}
         found: dict[str, Tensor] = {}
-        for name, each in self.equations.items():
-            if each.lhs in slots and each.rhs in slots:
-                found[name] = each.divergence.loss(slots[each.lhs], slots[each.rhs], each.lhs.type)
+        for source in self.sources:
+            slots.update(zip(source, _draw(source, draws), strict=True))
+        for name in self.ready:
+            found[name] = self._loss(name, slots, weights, draws)
+        learning = torch.is_grad_enabled()
         for call in self.calls:
-            call.run(slots)
-            for name, each in self.equations.items():
-                if name not in found and each.lhs in slots and each.rhs in slots:
-                    found[name] = each.divergence.loss(slots[each.lhs], slots[each.rhs], each.lhs.type)
+            with nullcontext() if call.grad or not learning else torch.no_grad():
+                call.run(slots, weights, draws.batch)
+            for name in call.ready:
+                found[name] = self._loss(name, slots, weights, draws)
             for term in call.last_uses:
                 del slots[term]
         return found
+
+    def _loss(self, name: str, slots: Mapping[Term, Value], weights: Mapping[Term, Tensor], draws: Draws) -> Tensor:
+        each = self.equations[name]
+        return _loss(name, each, slots[each.lhs], slots[each.rhs], weights, draws)
 
     def backward(self, losses: Mapping[str, Tensor], progress: float = 0.0, scale: float = 1.0) -> None:
         """Put into each learner's `.grad` the gradient of its own weighted sum of losses (times `scale`)."""
@@ -163,66 +199,109 @@ def compile_task(task: Task, merge: bool = False) -> Program:
 def _groups(
     equations: Mapping[str, Equation], learners: Iterable[Learner]
 ) -> list[tuple[tuple[str, ...], list[torch.nn.Parameter]]]:
-    """Learners by the set of equations that train them: one backward pass each."""
-    groups: dict[tuple[str, ...], list[torch.nn.Parameter]] = {}
-    for learner in learners:
-        names = tuple(name for name, each in equations.items() if learner in each.trains)
-        if names:
-            groups.setdefault(names, []).extend(learner.parameters)
-    return [(names, parameters) for names, parameters in groups.items() if parameters]
+    """Learners that can share a backward pass, with the equations whose losses it sums.
+
+    A learner descends the equations that train it; one that cannot reach it may be in the sum as well.
+    """
+    own = {learner: {name for name, each in equations.items() if learner in each.trains} for learner in learners}
+    free = {learner: {name for name, each in equations.items() if learner not in each.learners} for learner in own}
+    groups: list[list[Learner]] = []
+    for learner in own:
+        if not own[learner] or not learner.parameters:
+            continue
+        for group in groups:
+            total = own[learner].union(*(own[each] for each in group))
+            if all(total <= own[each] | free[each] for each in (*group, learner)):
+                group.append(learner)
+                break
+        else:
+            groups.append([learner])
+    return [
+        (
+            tuple(name for name in equations if any(name in own[each] for each in group)),
+            [parameter for each in group for parameter in each.parameters],
+        )
+        for group in groups
+    ]
 
 
 def _schedule(
-    equations: Mapping[str, Equation], trained: set[Learner], merge: bool
-) -> tuple[tuple[Source, ...], tuple[Call, ...]]:
-    """The sources to draw and the calls in an order in which every input comes before its use."""
+    equations: Mapping[str, Equation], moved: set[Learner], merge: bool
+) -> tuple[tuple[Source, ...], tuple[Call, ...], tuple[str, ...]]:
+    """The sources to draw, the calls in an order in which every input comes before its use, and the equations between
+    sources alone."""
     terms: dict[Term, None] = {}
     for each in equations.values():
         for side in (each.lhs, each.rhs):
             terms.update(dict.fromkeys(side.walk()))
     sources = tuple(dict.fromkeys(term.op.source for term in terms if isinstance(term.op, Wire)))
-    level, live = _levels(terms, trained)
+    level, live = _levels(terms, moved)
     buckets: dict[Any, list[Term]] = {}
     for term in terms:
         if not isinstance(term.op, Wire):
-            mergeable = merge and isinstance(term.op, Learner) and term.op.independent and not _of_products(term.op)
+            mergeable = merge and term.inputs and isinstance(term.op, Learner) and _stackable(term)
             buckets.setdefault((term.op, level[term], term in live) if mergeable else term, []).append(term)
     # A learner's calls come before the fixed boxes of the same level, which may use them.
     order = sorted(buckets.values(), key=lambda bucket: (level[bucket[0]], not isinstance(bucket[0].op, Learner)))
-    return sources, _with_last_uses([Call(tuple(bucket)) for bucket in order], equations)
+    calls = [Call(tuple(bucket), any(term in live for term in bucket), _plain(bucket[0])) for bucket in order]
+    made = {term: position for position, call in enumerate(calls) for term in call.terms}
+    ready = {name: max(made.get(each.lhs, -1), made.get(each.rhs, -1)) for name, each in equations.items()}
+    at_once = tuple(name for name, position in ready.items() if position < 0)
+    return sources, _with_last_uses(calls, made, ready, equations), at_once
 
 
-def _of_products(box: Box) -> bool:
-    """Whether the values at its wires are tuples, which do not stack."""
-    return any(type.kind == "product" for type in (*box.dom, box.cod))
+def _stackable(term: Term) -> bool:
+    """Whether calls of the term's learner may run as one batch: examples are independent, values are tensors whose
+    rows are those of the term."""
+    box = term.op
+    assert isinstance(box, Learner)
+    product = any(type.kind == "product" for type in (*box.dom, box.cod))
+    return box.independent and not product and all(below.axes == term.axes for below in term.inputs)
 
 
-def _levels(terms: Iterable[Term], trained: set[Learner]) -> tuple[dict[Term, int], set[Term]]:
+def _plain(term: Term) -> bool:
+    special = isinstance(term.op, Weigher | Expected)
+    return not special and bool(term.inputs) and all(below.axes == term.axes for below in term.inputs)
+
+
+def _levels(terms: Iterable[Term], moved: set[Learner]) -> tuple[dict[Term, int], set[Term]]:
     """How many learner calls lie on the longest way to each term; and the terms that a gradient has to reach."""
     level: dict[Term, int] = {}
     live: set[Term] = set()
     for term in terms:
         below = max((level[each] for each in term.inputs), default=0)
-        level[term] = below + isinstance(term.op, Learner | Optimum)
-        if isinstance(term.op, Optimum):
-            continue
-        if term.op in trained or any(each in live for each in term.inputs):
+        level[term] = below + isinstance(term.op, Learner | Binder)
+        if not term.op.blocks and (_moves(term, moved) or any(each in live for each in term.inputs)):
             live.add(term)
     return level, live
 
 
-def _with_last_uses(calls: list[Call], equations: Mapping[str, Equation]) -> tuple[Call, ...]:
-    """Note on each call the values that nothing needs after it."""
-    made = {term: position for position, call in enumerate(calls) for term in call.terms}
+def _moves(term: Term, moved: set[Learner]) -> bool:
+    """Whether a learner of the move is in the term's own box."""
+    if isinstance(term.op, Binder):
+        inside = (below for body in term.op.bodies for below in body.walk())
+        return any(_moves(below, moved) for below in inside)
+    return term.op in moved
+
+
+def _with_last_uses(
+    calls: list[Call], made: Mapping[Term, int], ready: Mapping[str, int], equations: Mapping[str, Equation]
+) -> tuple[Call, ...]:
+    """Note on each call the equations that it completes, and the values that nothing needs after it."""
     last: dict[Term, int] = dict(made)
     for position, call in enumerate(calls):
         for term in call.terms:
             last.update(dict.fromkeys(term.inputs, position))
-    for each in equations.values():
-        ready = max(made.get(each.lhs, -1), made.get(each.rhs, -1))
+    for name, each in equations.items():
         for side in (each.lhs, each.rhs):
-            last[side] = max(last.get(side, -1), ready)
+            last[side] = max(last.get(side, -1), ready[name])
     dropped: dict[int, list[Term]] = {}
     for term, position in last.items():
         dropped.setdefault(position, []).append(term)
-    return tuple(replace(call, last_uses=tuple(dropped.get(p, ()))) for p, call in enumerate(calls))
+    completed: dict[int, list[str]] = {}
+    for name, position in ready.items():
+        completed.setdefault(position, []).append(name)
+    return tuple(
+        replace(call, last_uses=tuple(dropped.get(p, ())), ready=tuple(completed.get(p, ())))
+        for p, call in enumerate(calls)
+    )

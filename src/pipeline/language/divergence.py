@@ -8,14 +8,21 @@
 (0.0, True)
 
 Cross-entropy and the likelihoods are 0 only up to the entropy of their right side; so cross-entropy is refused
-against a soft target (see `Divergence.hard_target`), where `kl` is meant.
+against a soft target (see `Divergence.hard_target`), where `kl` is meant. `linear` has no least value at all: it says
+which way a number is to go, as a critic's is.
+
+A pointwise divergence applied to two wires is a box, whose value is one number per example:
+
+>>> from pipeline.language import Normal
+>>> mse(Normal("x", S).term, Normal("y", S).term)
+mse(x, y)
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.language.terms import Type
+from pipeline.language.terms import Op, R, TaskError, Term, Type, Wireable, number
 
 
 @dataclass(frozen=True)
@@ -31,24 +38,62 @@ class Divergence:
     """A named divergence.
 
     function: takes the values of both wires and the left wire's type; gives one number an example (n,), or a scalar if
-    `distributional`; accepts: the complaint about two types that it cannot compare, or None; hard_target: the right side must be data.
+    `distributional`; accepts: the complaint about two types that it cannot compare, or None; hard_target: the right
+    side must be data; random: the function takes a generator as well.
     """
 
     name: str
-    function: Callable[[Any, Any, Type], Tensor]
+    function: Callable[..., Tensor]
     accepts: Callable[[Type, Type], str | None]
     distributional: bool = False
     hard_target: bool = False
+    random: bool = False
 
-    def loss(self, lhs: Any, rhs: Any, type: Type) -> Tensor:
+    def each(self, lhs: Any, rhs: Any, type: Type, generator: torch.Generator | None = None) -> Tensor:
+        """One number per example (pointwise) or a scalar (distributional). Arguments as those of `loss`."""
+        return self.function(lhs, rhs, type, generator) if self.random else self.function(lhs, rhs, type)
+
+    def loss(self, lhs: Any, rhs: Any, type: Type, generator: torch.Generator | None = None) -> Tensor:
         """The mean over examples (pointwise) or the divergence of the two samples (distributional): a scalar.
 
-        lhs, rhs: the wires' values; type: the type of the left wire.
+        lhs, rhs: the wires' values; type: the type of the left wire; generator: for a random divergence.
         """
-        return self.function(lhs, rhs, type).mean()
+        return self.each(lhs, rhs, type, generator).mean()
+
+    def __call__(self, lhs: Wireable, rhs: Wireable) -> Term:
+        """The divergence of two wires as a wire of type R. Raises TaskError unless it is pointwise and accepts them."""
+        one, two = lhs.term, rhs.term
+        complaint = self.accepts(one.type, two.type)
+        if self.distributional:
+            complaint = "only a pointwise divergence is a box"
+        if complaint:
+            raise TaskError(f"{self}: {complaint}, but `{one}` is {one.type.full} and `{two}` is {two.type.full}")
+        return Term(Measured(self), (one, two), R)
 
     def __str__(self) -> str:
         return self.name
+
+
+@dataclass(frozen=True)
+class Measured(Op):
+    """The box whose value is the divergence of its two inputs, example by example."""
+
+    divergence: Divergence
+
+    @property
+    def key(self) -> str:
+        return self.divergence.name
+
+    @property
+    def title(self) -> str:
+        return self.divergence.name
+
+    def show(self, inputs: tuple[Term, ...]) -> str:
+        return f"{self.divergence}({inputs[0]}, {inputs[1]})"
+
+    def compute(self, term: Term, inputs: Sequence[Any]) -> Tensor:
+        lhs, rhs = inputs
+        return self.divergence.function(lhs, rhs, term.inputs[0].type)
 
 
 def _same(*kinds: str) -> Callable[[Type, Type], str | None]:
@@ -100,7 +145,7 @@ def smoothed_cross_entropy(smoothing: float) -> Divergence:
         target = (1 - smoothing) * rhs.exp() + smoothing / type.shape[0]
         return -(target * lhs).sum(-1)
 
-    return Divergence(f"cross_entropy smoothed {smoothing:g}", function, _same("categorical"), hard_target=True)
+    return Divergence(f"smoothed_cross_entropy({number(smoothing)})", function, _same("categorical"), hard_target=True)
 
 
 def _kl_categorical(lhs: Tensor, rhs: Tensor) -> Tensor:
@@ -147,34 +192,141 @@ def _ssim_distance(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
     return 1 - _mean(similarity)
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A positive definite kernel on real vectors.
+
+    function: from the squared distances (m, m) and the inner products (m, m) of a pooled sample, and its dimension, to
+    the kernel's values (m, m).
+    """
+
+    name: str
+    function: Callable[[Tensor, Tensor, int], Tensor]
+
+    def gram(self, pooled: Tensor) -> Tensor:
+        inner = pooled @ pooled.T
+        squares = pooled.square().sum(1)
+        distances = (squares[:, None] + squares[None, :] - 2 * inner).clamp_min(0)
+        return self.function(distances, inner, pooled.shape[1])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _median(distances: Tensor) -> Tensor:
+    return distances.detach().flatten().median().clamp_min(1e-12)
+
+
+@functools.cache
+def gaussian(*scales: float) -> Kernel:
+    """The mean over scales of exp(-|x - y|^2 / (scale * m)), with m the median squared distance in the sample."""
+
+    def function(distances: Tensor, inner: Tensor, dimension: int) -> Tensor:
+        unit = _median(distances)
+        return torch.stack([torch.exp(-distances / (scale * unit)) for scale in scales]).mean(0)
+
+    return Kernel(f"gaussian({', '.join(map(number, scales))})", function)
+
+
+@functools.cache
+def inverse_multiquadratic(*scales: float) -> Kernel:
+    """The mean over scales of c / (c + |x - y|^2) with c = 2 * dimension * scale, as for a standard normal prior
+    (Tolstikhin et al. 2018, section 4)."""
+
+    def function(distances: Tensor, inner: Tensor, dimension: int) -> Tensor:
+        constants = [2 * dimension * scale for scale in scales]
+        return torch.stack([c / (c + distances) for c in constants]).mean(0)
+
+    return Kernel(f"inverse_multiquadratic({', '.join(map(number, scales))})", function)
+
+
+@functools.cache
+def polynomial(degree: int) -> Kernel:
+    """(<x, y> / dimension + 1)^degree: the kernel of KID for degree 3 (Binkowski et al. 2018), of means and
+    covariances for degree 2."""
+
+    def function(distances: Tensor, inner: Tensor, dimension: int) -> Tensor:
+        return (inner / dimension + 1) ** degree
+
+    return Kernel(f"polynomial({degree})", function)
+
+
 _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-def _gaussian_gram(pooled: Tensor) -> Tensor:
-    """The mean of exp(-|x - y|^2 / (scale * m)) over five scales, m the median squared distance in the sample."""
-    squares = pooled.square().sum(1)
-    distances = (squares[:, None] + squares[None, :] - 2 * pooled @ pooled.T).clamp_min(0)
-    unit = distances.detach().flatten().median().clamp_min(1e-12)
-    return torch.stack([torch.exp(-distances / (scale * unit)) for scale in _SCALES]).mean(0)
-
-
-def _gram(lhs: Any, rhs: Any, type: Type) -> Tensor:
+def _gram(lhs: Any, rhs: Any, type: Type, kernel: Kernel) -> Tensor:
     """The kernel on the pooled sample, (2n, 2n): on a product the product of its parts' kernels."""
     if type.kind == "product":
-        grams = [_gram(left, right, part) for left, right, part in zip(lhs, rhs, type.parts, strict=True)]
+        grams = [_gram(left, right, part, kernel) for left, right, part in zip(lhs, rhs, type.parts, strict=True)]
         return torch.stack(grams).prod(0)
     pooled = _rows(torch.cat((lhs, rhs)))
     if type.kind == "categorical":
         return pooled.exp() @ pooled.exp().T
-    return _gaussian_gram(pooled)
+    return kernel.gram(pooled)
 
 
-def _mmd(lhs: Any, rhs: Any, type: Type) -> Tensor:
+@functools.cache
+def mmd_with(kernel: Kernel) -> Divergence:
     """The biased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 5): not negative
-    beyond rounding."""
-    gram = _gram(lhs, rhs, type)
-    n = len(gram) // 2
-    return gram[:n, :n].mean() + gram[n:, n:].mean() - 2 * gram[:n, n:].mean()
+    beyond rounding. On categorical wires the kernel is the inner product of the probabilities, on products the product
+    of the parts' kernels."""
+
+    def function(lhs: Any, rhs: Any, type: Type) -> Tensor:
+        gram = _gram(lhs, rhs, type, kernel)
+        n = len(gram) // 2
+        return gram[:n, :n].mean() + gram[n:, n:].mean() - 2 * gram[:n, n:].mean()
+
+    name = "mmd" if kernel is gaussian(*_SCALES) else f"mmd_with({kernel})"
+    return Divergence(name, function, _same("real", "categorical", "product"), distributional=True)
+
+
+@functools.cache
+def sliced_wasserstein(directions: int) -> Divergence:
+    """The mean over random directions of the squared 2-Wasserstein distance of the two projected samples
+    (Bonneel et al. 2015, equation 14): the sorted projections are compared in order.
+
+    Raises ValueError unless there is at least one direction.
+    """
+    if directions < 1:
+        raise ValueError(f"at least 1 direction is expected, not {directions}")
+
+    def function(lhs: Tensor, rhs: Tensor, type: Type, generator: torch.Generator) -> Tensor:
+        x, y = _rows(lhs), _rows(rhs)
+        rays = torch.randn(x.shape[1], directions, generator=generator, dtype=x.dtype, device=x.device)
+        rays = F.normalize(rays, dim=0)
+        return ((x @ rays).sort(0).values - (y @ rays).sort(0).values).square().mean()
+
+    name = f"sliced_wasserstein({directions})"
+    return Divergence(name, function, _same("real"), distributional=True, random=True)
+
+
+def _frechet(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
+    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) with the samples' means and covariances.
+
+    With the centred samples X and Y, the trace of the root is the nuclear norm of X Y^T / (n - 1)."""
+    x, y = _rows(lhs), _rows(rhs)
+    one, two = x.mean(0), y.mean(0)
+    x, y = x - one, y - two
+    root: Tensor = torch.linalg.matrix_norm(x @ y.T, "nuc")
+    return (one - two).square().sum() + (x.square().sum() + y.square().sum() - 2 * root) / (len(x) - 1)
+
+
+@functools.cache
+def info_nce(temperature: float) -> Divergence:
+    """Minus the log-probability of finding one's own partner among the batch, by cosine similarity / temperature, both
+    ways (Oord et al. 2018, equation 4; Chen et al. 2020, equation 1, with the other side's examples as negatives).
+
+    Raises ValueError unless the temperature is positive.
+    """
+    if temperature <= 0:
+        raise ValueError(f"a positive temperature is expected, not {temperature:g}")
+
+    def function(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
+        similarity = F.normalize(_rows(lhs)) @ F.normalize(_rows(rhs)).T / temperature
+        own = torch.arange(len(lhs), device=lhs.device)
+        return (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
+
+    return Divergence(f"info_nce({number(temperature)})", function, _same("real"), distributional=True)
 
 
 cross_entropy = Divergence("cross_entropy", _cross_entropy, _same("categorical"), hard_target=True)
@@ -188,4 +340,6 @@ bernoulli_nll = Divergence(
     lambda lhs, rhs, type: _sum(F.binary_cross_entropy_with_logits(lhs, rhs, reduction="none")),
     _likelihood("bernoulli"),
 )
-mmd = Divergence("mmd", _mmd, _same("real", "categorical", "product"), distributional=True)
+linear = Divergence("linear", lambda lhs, rhs, type: -_sum(lhs * rhs), _same("real"), hard_target=True)
+mmd = mmd_with(gaussian(*_SCALES))
+frechet = Divergence("frechet", _frechet, _same("real"), distributional=True)

@@ -11,6 +11,10 @@ it, so equations that train different learners with conflicting aims are a game;
 >>> enc, dec = Learner("enc", (X,), Z), Learner("dec", (Z,), X)
 >>> print(task(recon=equation(dec(enc(x)), x, mse, trains=(enc, dec))))
 recon : dec(enc(x)) == x   [mse; trains enc, dec]   x ~ x
+where
+  x ~ data(x: X(4))
+  enc : X(4) -> Z(2)
+  dec : Z(2) -> X(4)
 """
 
 from __future__ import annotations
@@ -19,21 +23,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from pipeline.language.binding import Binder
 from pipeline.language.divergence import Divergence
+from pipeline.language.sources import Constant, Dataset, Noise, Source, Wire
+from pipeline.language.substitution import Diagram, substitute
 from pipeline.language.terms import (
+    Arithmetic,
     Box,
     Composite,
     Learner,
-    Normal,
-    Optimum,
-    Source,
     TaskError,
     Term,
-    Wire,
+    Type,
+    Wireable,
     learners_of,
+    number,
+    ordered,
 )
 
-__all__ = ["Equation", "Phase", "Player", "Ramp", "Task", "TaskError", "equation", "task"]
+__all__ = ["Equation", "Phase", "Player", "Ramp", "Refinement", "Task", "TaskError", "equation", "task"]
 
 Trained = Box | Composite | tuple[Box | Composite, ...]
 Play = Literal["simultaneous", "alternating"]
@@ -60,7 +68,8 @@ class Ramp:
         return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
 
     def __str__(self) -> str:
-        return f"{self.start:g}..{self.end:g}"
+        stretch = "" if (self.begin, self.finish) == (0, 1) else f" over {number(self.begin)}..{number(self.finish)}"
+        return f"{number(self.start)}..{number(self.end)}{stretch}"
 
 
 @dataclass(frozen=True)
@@ -93,21 +102,33 @@ class Equation:
         pending = [self.rhs, self.lhs]
         while pending:
             term = pending.pop()
-            if term in seen or isinstance(term.op, Optimum):
+            if term in seen or term.op.blocks:
                 continue
             seen.add(term)
             pending.extend(reversed(term.inputs))
             if isinstance(term.op, Learner):
                 found[term.op] = None
+            if isinstance(term.op, Binder):
+                pending.extend(reversed(term.op.bodies))
         return tuple(found)
 
+    @property
+    def axes(self) -> tuple[Term, ...]:
+        """The wires of several values that either side or a weight has."""
+        return ordered(self.lhs.axes, self.rhs.axes, *(each.axes for each in self.weighers))
+
+    @property
+    def weighers(self) -> tuple[Term, ...]:
+        """The wires whose weights the loss has: it is an expectation over them."""
+        return ordered(self.lhs.weighers, self.rhs.weighers)
+
     def __str__(self) -> str:
-        weight = f" x {self.weight:g}" if isinstance(self.weight, float | int) else f" x {self.weight}"
-        shown = "" if self.weight == 1 else weight
+        weight = self.weight if isinstance(self.weight, Ramp) else number(float(self.weight))
+        shown = "" if self.weight == 1 else f" x {weight}"
         origin = "; ".join(
             f"{', '.join(self._wires(source))} ~ {source.name}" for source in self.sources if not source.implicit
         )
-        return f"{self.lhs} == {self.rhs}   [{self.divergence}{shown}; trains {self.shown}]   {origin}".rstrip()
+        return f"{_bare(self.lhs)} == {_bare(self.rhs)}   [{self.divergence}{shown}; trains {self.shown}]   {origin}".rstrip()
 
     def _wires(self, source: Source) -> list[str]:
         used = {
@@ -119,19 +140,23 @@ class Equation:
         return [name for index, (name, _) in enumerate(source.wires) if index in used]
 
 
+def _bare(term: Term) -> str:
+    """A term's text, without the parentheses of a sum that stands alone."""
+    text = str(term)
+    return text[1:-1] if isinstance(term.op, Arithmetic) and text.startswith("(") else text
+
+
 def equation(
-    lhs: Term | Source, rhs: Term | Source, divergence: Divergence, trains: Trained, weight: float | Ramp = 1.0
+    lhs: Wireable, rhs: Wireable, divergence: Divergence, trains: Trained, weight: float | Ramp = 1.0
 ) -> Equation:
     """The equation ``lhs == rhs``.
 
     trains: the learners to change (composites stand for their learners); weight: its factor in their loss.
     What is wrong with it is said by `task`, which knows its name.
     """
-    left = lhs.term if isinstance(lhs, Source) else lhs
-    right = rhs.term if isinstance(rhs, Source) else rhs
     boxes = trains if isinstance(trains, tuple) else (trains,)
     shown = ", ".join(box.name for box in boxes)
-    return Equation(left, right, divergence, learners_of(*boxes), weight, shown)
+    return Equation(lhs.term, rhs.term, divergence, learners_of(*boxes), weight, shown)
 
 
 @dataclass(frozen=True)
@@ -152,16 +177,32 @@ class Player:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """One step from a task to a more special one, each solution of which solves the first one too.
+
+    kind: `fill`, `tie`, `equations` or `enlarge`; text: what was done; before, after: a learner on wires of its own and
+    the diagram that stands for it there.
+    """
+
+    kind: Literal["fill", "tie", "equations", "enlarge"]
+    text: str
+    before: Term | None = None
+    after: Term | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     """Named equations, and the players of the game that they are, if they are one.
 
     play: `simultaneous`: all gradients are taken at the same point, then everybody moves (one player without a name
-    if none is given); `alternating`: players move in turn, each seeing the others' last moves.
+    if none is given); `alternating`: players move in turn, each seeing the others' last moves; refinements: how it came
+    from a simpler task.
     """
 
     equations: Mapping[str, Equation]
     players: tuple[Player, ...] = ()
     play: Play = "simultaneous"
+    refinements: tuple[Refinement, ...] = field(default=(), compare=False, repr=False)
     learners: tuple[Learner, ...] = field(init=False)
     sources: tuple[Source, ...] = field(init=False)
 
@@ -189,9 +230,67 @@ class Task:
         """The names of the equations that train this learner."""
         return tuple(name for name, each in self.equations.items() if learner in each.trains)
 
+    # ------------------------------------------------------------------------------------------------- refinement
+
     def with_equations(self, **more: Equation) -> Task:
         """The refinement of this task by more equations: every solution of it solves this one too."""
-        return replace(self, equations={**self.equations, **more})
+        record = tuple(Refinement("equations", f"{name} : {each}") for name, each in more.items())
+        return replace(self, equations={**self.equations, **more}, refinements=(*self.refinements, *record))
+
+    def fill(self, learner: Learner, diagram: Diagram) -> Task:
+        """The refinement of this task in which a diagram of the same type stands for a learner.
+
+        diagram: takes the wires that the learner takes and gives its wire. What trained the learner trains the
+        diagram's learners instead, except for those that the task had before.
+        Raises TaskError if the task does not have the learner, or the diagram's type is another one.
+
+        >>> from pipeline.language import Dataset, Type, mse
+        >>> X, Z = Type("X", (4,)), Type("Z", (2,))
+        >>> f, enc, dec = Learner("f", (X,), X), Learner("enc", (X,), Z), Learner("dec", (Z,), X)
+        >>> x = Dataset("x", {"x": X})
+        >>> same = task(same=equation(f(x), x, mse, trains=f))
+        >>> print(same.fill(f, lambda x: dec(enc(x))).equations["same"])
+        dec(enc(x)) == x   [mse; trains enc, dec]   x ~ x
+        """
+        wires = tuple(Dataset(f"the inputs of {learner.name}", _wire_names(learner.dom)))
+        before, after = learner(*wires), diagram(*wires)
+        new = tuple(each for each in _mentioned(after) if each not in self.learners)
+        filled = self._with({learner: diagram}, {learner: tuple(dict.fromkeys(new))})
+        return filled._recorded(Refinement("fill", f"{before} := {after}", before, after))
+
+    def tie(self, learner: Learner, to: Learner) -> Task:
+        """The refinement of this task in which two learners are one: `to` stands for `learner`.
+
+        Raises TaskError if the task does not have the learner, or their types differ.
+        """
+        wires = tuple(Dataset(f"the inputs of {learner.name}", _wire_names(learner.dom)))
+        before, after = learner(*wires), to(*wires)
+        return self._with({learner: to}, {learner: (to,)})._recorded(
+            Refinement("tie", f"{learner.name} := {to.name}", before, after)
+        )
+
+    def enlarge(self, source: Source, by: Source) -> Task:
+        """The refinement of this task in which a source of larger support (such as a `Mixture` with it) replaces it:
+        what holds for all that it draws holds for all that the smaller one drew.
+
+        Raises TaskError if the task does not have the source, or their wires have other types.
+        """
+        if source not in self.sources:
+            raise TaskError(f"source {source.name} does not occur, so it cannot be enlarged")
+        if [type for _, type in source.wires] != [type for _, type in by.wires]:
+            raise TaskError(f"source {by.name} has other wires than {source.name}, which it is to replace")
+        return self.with_sources({source: by})._recorded(Refinement("enlarge", f"{source.name} := {by.name}"))
+
+    def with_sources(self, sources: Mapping[Source, Source]) -> Task:
+        """The same task on other sources of the same wires: the data bound to it, say."""
+        return self._with({}, {}, sources)
+
+    def with_learners(self, learners: Mapping[Learner, Learner]) -> Task:
+        """The same task with other learners of the same types: their modules given, say.
+
+        Raises TaskError if a type differs.
+        """
+        return self._with(learners, {old: (new,) for old, new in learners.items()})
 
     def frozen(self, *boxes: Box | Composite) -> Task:
         """This task with these learners given: nothing trains them; equations that trained only them are dropped."""
@@ -204,9 +303,48 @@ class Task:
                 kept[name] = replace(each, trains=trains, shown=shown)
         return replace(self, equations=kept)
 
+    def _with(
+        self,
+        boxes: Mapping[Learner, Diagram],
+        trained: Mapping[Learner, tuple[Learner, ...]],
+        sources: Mapping[Source, Source] | None = None,
+    ) -> Task:
+        """All equations after substitution. trained: what is trained instead of a learner."""
+        for learner in boxes:
+            if learner not in self.learners:
+                raise TaskError(f"learner {learner.name} does not occur, so nothing can stand for it")
+        done: dict[Term, Term] = {}
+        equations = {}
+        for name, each in self.equations.items():
+            lhs, rhs = (substitute(side, boxes, sources or {}, done) for side in (each.lhs, each.rhs))
+            trains = _exchanged(each.trains, trained)
+            shown = each.shown if trains == each.trains else ", ".join(learner.name for learner in trains)
+            equations[name] = replace(each, lhs=lhs, rhs=rhs, trains=trains, shown=shown)
+        players = tuple(replace(p, learners=_exchanged(p.learners, trained)) for p in self.players)
+        return replace(self, equations=equations, players=players)
+
+    def _recorded(self, record: Refinement) -> Task:
+        return replace(self, refinements=(*self.refinements, record))
+
     def __str__(self) -> str:
-        width = max(map(len, self.equations), default=0)
-        return "\n".join(f"{name:{width}} : {each}" for name, each in self.equations.items())
+        from pipeline.language.notation import written
+
+        return written(self)
+
+
+def _exchanged(learners: tuple[Learner, ...], new: Mapping[Learner, tuple[Learner, ...]]) -> tuple[Learner, ...]:
+    return tuple(dict.fromkeys(each for learner in learners for each in new.get(learner, (learner,))))
+
+
+def _wire_names(types: tuple[Type, ...]) -> dict[str, Type]:
+    """A name for each wire: its type's in small letters, with primes where types repeat."""
+    found: dict[str, Type] = {}
+    for type in types:
+        name = type.name.lower()
+        while name in found:
+            name += "'"
+        found[name] = type
+    return found
 
 
 def task(
@@ -246,6 +384,11 @@ def _check(name: str, each: Equation) -> None:
             f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is not a divergence "
             "(its least value is the target's entropy); use kl"
         )
+    if each.divergence.distributional and each.weighers:
+        raise TaskError(
+            f"equation {name}: {each.divergence} compares laws, and `{each.weighers[0]}` weighs its values; "
+            "use a pointwise divergence, or take the expectation of the wire first"
+        )
     if not each.trains:
         raise TaskError(f"equation {name} trains nothing")
     for learner in each.trains:
@@ -273,16 +416,16 @@ def _mentioned(*terms: Term) -> Iterator[Learner]:
         for below in term.walk():
             if isinstance(below.op, Learner):
                 yield below.op
-            elif isinstance(below.op, Optimum):
-                yield from _mentioned(below.op.lhs, below.op.rhs)
+            elif isinstance(below.op, Binder):
+                yield from _mentioned(*below.op.bodies)
 
 
 def _unique_sources(equations: Mapping[str, Equation]) -> tuple[Source, ...]:
     known: dict[str, Source] = {}
     for name, each in equations.items():
         for source in each.sources:
-            if known.setdefault(source.name, source) != source:
-                if isinstance(source, Normal) and source.of is not None:
+            if not isinstance(source, Constant) and known.setdefault(source.name, source) != source:
+                if isinstance(source, Noise) and source.of is not None:
                     raise TaskError(
                         f"equation {name}: another term reads `{source.of}` already, and their noise would be the same "
                         "draw; give their wires different names"

@@ -1,19 +1,19 @@
-"""Types, boxes, sources, and the terms built from them.
+"""Types, boxes, and the terms built from them.
 
 A term is a random variable: a diagram of boxes (learners and fixed functions) fed by sources. All randomness lives in
 the sources, boxes are functions. Terms are hash-consed, so the same composite is the same object:
 
+>>> from pipeline.language import Dataset
 >>> S, V = Type("S", (4,)), Type("V", (2,), "categorical")
 >>> s, v = Dataset("x", {"s": S, "v": V})
 >>> get, put = Learner("get", (S,), V), Learner("put", (S, V), S)
 >>> put(s, get(s)) is put(s, get(s))
 True
 
-Two mentions of a source are one draw; independence needs another source, or `again`:
+A learner without a module is a variable: its name and type are all that it is.
 
->>> x = Normal("z", S)
->>> x.term is Normal("z", S).term, x.term is x.again().term
-(True, False)
+>>> Learner("get", (S,), V) is get
+True
 
 Values on a wire, for a batch of n examples:
 
@@ -28,19 +28,18 @@ Values on a wire, for a batch of n examples:
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from pipeline.language.divergence import Divergence
 
 Kind = Literal["real", "categorical", "bernoulli", "gaussian", "product"]
 Value = Any  # a tensor, or a tuple of tensors on a product wire
@@ -74,15 +73,47 @@ class Type:
         return f"{self} ({self.kind})"
 
 
-class Term:
-    """A node of the hash-consed graph; made by calling boxes, never directly. Equality is identity."""
+def product(*parts: Type) -> Type:
+    """The type of wires side by side."""
+    return Type(" x ".join(part.name for part in parts), (), "product", parts)
 
-    __slots__ = ("__weakref__", "inputs", "op", "type")
+
+R = Type("R")  # one number per example: what a divergence measures, what a critic says
+
+
+class Wireable(Protocol):
+    """What can be plugged into a box: a term, or a source with a single wire."""
+
+    @property
+    def term(self) -> Term: ...
+
+
+class Term:
+    """A node of the hash-consed graph; made by calling boxes, never directly. Equality is identity.
+
+    axes: the terms upstream that stand for several values at once (see `weighing`), so that the value on this wire has
+    that many rows per example; weighers: those whose weights an equation that mentions this term has to heed; size:
+    the number of boxes and sources when it is written out as a tree.
+
+    Terms of one real type can be added, subtracted and multiplied, and scaled by a number:
+
+    >>> from pipeline.language import Normal
+    >>> x, y = Normal("x", R).term, Normal("y", R).term
+    >>> x + 0.9 * y
+    (x + 0.9 * y)
+    """
+
+    __slots__ = ("__weakref__", "axes", "inputs", "op", "serial", "size", "type", "weighers")
     _known: ClassVar[weakref.WeakValueDictionary[tuple[Any, ...], Term]] = weakref.WeakValueDictionary()
+    _count: ClassVar[Iterator[int]] = itertools.count()
 
     op: Op
     inputs: tuple[Term, ...]
     type: Type
+    serial: int
+    axes: tuple[Term, ...]
+    weighers: tuple[Term, ...]
+    size: int
 
     def __new__(cls, op: Op, inputs: tuple[Term, ...], type: Type) -> Term:
         key = (op, *map(id, inputs))
@@ -90,13 +121,53 @@ class Term:
         if found is None:
             found = super().__new__(cls)
             found.op, found.inputs, found.type = op, inputs, type
+            found.serial = next(cls._count)
+            found.axes, found.weighers = op.axes(found), op.weighers(found)
+            found.size = 1 + sum(below.size for below in inputs)
             cls._known[key] = found
         return found
 
+    @property
+    def term(self) -> Term:
+        return self
+
     def __str__(self) -> str:
+        names = _names.get()
+        if self in names:
+            return names[self]
+        if not names and self.size > ENDLESS:
+            return f"{self.op.title}(... {self.size} boxes)"
         return self.op.show(self.inputs)
 
     __repr__ = __str__
+
+    def __add__(self, other: Term) -> Term:
+        return _arithmetic("+", self, other)
+
+    def __sub__(self, other: Term) -> Term:
+        return _arithmetic("-", self, other)
+
+    def __mul__(self, other: Term | float) -> Term:
+        return _arithmetic("*", self, other) if isinstance(other, Term) else _scaled(self, float(other))
+
+    def __rmul__(self, other: float) -> Term:
+        return _scaled(self, float(other))
+
+    def __neg__(self) -> Term:
+        return _scaled(self, -1.0)
+
+    def __getitem__(self, index: int) -> Term:
+        """One part of a product wire. Raises TaskError if there is none of that number."""
+        parts = self.type.parts
+        if not 0 <= index < len(parts):
+            raise TaskError(f"`{self}` has no part {index}: its type is {self.type.full}")
+        if isinstance(self.op, Tupling):
+            return self.inputs[index]
+        return Term(Part(index), (self,), parts[index])
+
+    def __iter__(self) -> Iterator[Term]:
+        """The parts of a product wire."""
+        return (self[index] for index in range(len(self.type.parts)))
 
     def walk(self) -> Iterator[Term]:
         """This term and all that it is built from, each once, inputs first."""
@@ -114,258 +185,72 @@ class Term:
                 stack.extend((below, False) for below in reversed(term.inputs))
 
 
-def _expect(type: Type, *kinds: Kind, of: str) -> None:
+ENDLESS = 2000  # boxes in a text that nobody reads: an unrolled loop's may be exponential in its length
+_names: ContextVar[Mapping[Term, str]] = ContextVar("names", default=MappingProxyType({}))
+
+
+@contextmanager
+def written_as(names: Mapping[Term, str]) -> Iterator[None]:
+    """Within this, these terms are written by name."""
+    token = _names.set(names)
+    try:
+        yield
+    finally:
+        _names.reset(token)
+
+
+def expect_kind(type: Type, *kinds: Kind, of: str) -> None:
+    """Raises TaskError, beginning with `of`, if a wire is of none of these kinds."""
     if type.kind not in kinds:
         raise TaskError(f"{of}: a wire of kind {' or '.join(kinds)} is expected, not {type.full}")
+
+
+def ordered(*groups: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms of all groups, each once, in the order in which they were made: inputs come before their use."""
+    found = {term for group in groups for term in group}
+    return tuple(sorted(found, key=lambda term: term.serial)) if len(found) > 1 else tuple(found)
 
 
 class Op(ABC):
     """What a node does. Hashable; equal operations on the same inputs are the same term."""
 
+    @property
+    def hidden(self) -> bool:
+        """Whether it stays unwritten among a box's arguments: the noise inside a random box."""
+        return False
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it is a constant for all learners, with all that it depends on."""
+        return False
+
+    @property
+    def title(self) -> str:
+        """What its box is called in a drawing."""
+        return type(self).__name__.lower()
+
+    @property
+    def note(self) -> str:
+        """What a drawing says beneath."""
+        return ""
+
+    @property
+    def key(self) -> str:
+        """What tells this operation from others, the same in every process."""
+        return repr(self)
+
     @abstractmethod
     def show(self, inputs: tuple[Term, ...]) -> str: ...
 
+    def axes(self, term: Term) -> tuple[Term, ...]:
+        return ordered(*(below.axes for below in term.inputs))
 
-# ---------------------------------------------------------------------------------------------------------- sources
+    def weighers(self, term: Term) -> tuple[Term, ...]:
+        return ordered(*(below.weighers for below in term.inputs))
 
-
-@dataclass(frozen=True)
-class Draws:
-    """Which draw is wanted: the step of a run with this seed, so many examples, on this device.
-
-    A draw is a function of (seed, source name, step): there is no generator state to save or restore.
-    """
-
-    seed: int
-    step: int
-    batch: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    def generator(self, name: str) -> torch.Generator:
-        return seeded(self.device, self.seed, name, self.step)
-
-
-def seeded(device: torch.device, *key: int | str) -> torch.Generator:
-    """A generator whose state is a function of the key alone."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=7).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest, "little"))
-
-
-@dataclass(frozen=True)
-class Source(ABC):
-    """A distribution without input. The same name is the same draw, in all equations of a task."""
-
-    name: str
-
-    @property
-    @abstractmethod
-    def wires(self) -> tuple[tuple[str, Type], ...]: ...
-
-    @abstractmethod
-    def draw(self, draws: Draws) -> tuple[Tensor, ...]:
-        """One value per wire, `draws.batch` examples each. Raises TaskError if the source has no data."""
-
-    @property
-    def implicit(self) -> bool:
-        """Whether it stays unnamed when a term is written down: the noise inside a random box, a constant."""
-        return False
-
-    def again(self) -> Source:
-        """The same distribution, drawn independently."""
-        return replace(self, name=f"{self.name}'")
-
-    def __iter__(self) -> Iterator[Term]:
-        for index, (_, type) in enumerate(self.wires):
-            yield Term(Wire(self, index), (), type)
-
-    @property
-    def term(self) -> Term:
-        """The only wire of a source that has just one."""
-        (term,) = self
-        return term
-
-
-@dataclass(frozen=True)
-class Wire(Op):
-    """One wire of a source's joint draw."""
-
-    source: Source
-    index: int
-
-    @property
-    def hidden(self) -> bool:
-        return isinstance(self.source, Normal) and self.source.hidden
-
-    def show(self, inputs: tuple[Term, ...]) -> str:
-        return self.source.wires[self.index][0]
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The columns of a data set. Two tables are equal only if they are the same object."""
-
-    columns: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Dataset(Source):
-    """Examples drawn without replacement, shuffled anew each epoch; several wires are one joint draw.
-
-    table: one tensor per wire, once there are data: uint8 (read as 0..255 -> 0..1) or floating for real wires, int64
-    class indices for categorical ones. A batch is a slice of the epoch's permutation; a rest too small is left out.
-    """
-
-    types: Mapping[str, Type] = field(hash=False)
-    table: Table | None = field(default=None, repr=False)
-    order: tuple[str, ...] = field(init=False, repr=False)  # mappings are equal in any order, wires are not
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "order", tuple(self.types))
-
-    @property
-    def wires(self) -> tuple[tuple[str, Type], ...]:
-        primes = "'" * (len(self.name) - len(self.name.rstrip("'")))
-        return tuple((name + primes, type) for name, type in self.types.items())
-
-    def bind(self, *columns: Tensor) -> Dataset:
-        """The same source with data.
-
-        Raises TaskError if the number, the lengths or the shapes of the columns do not fit, or a class is none of its
-        type's.
-        """
-        if len(columns) != len(self.types):
-            raise TaskError(f"source {self.name}: {len(self.types)} columns expected, {len(columns)} given")
-        for (wire, type), column in zip(self.types.items(), columns, strict=True):
-            expected = () if type.kind == "categorical" else type.shape
-            if tuple(column.shape[1:]) != expected:
-                raise TaskError(
-                    f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
-                    f"{tuple(column.shape[1:])} given"
-                )
-            if len(column) != len(columns[0]):
-                raise TaskError(
-                    f"source {self.name}, wire {wire}: {len(columns[0])} examples expected, {len(column)} given"
-                )
-            if type.kind == "categorical" and len(column):
-                low, high = int(column.min()), int(column.max())
-                if low < 0 or high >= type.shape[0]:
-                    raise TaskError(
-                        f"source {self.name}, wire {wire}: classes 0..{type.shape[0] - 1} expected, {low}..{high} given"
-                    )
-        return replace(self, table=Table(columns))
-
-    def draw(self, draws: Draws) -> tuple[Tensor, ...]:
-        if self.table is None:
-            raise TaskError(f"source {self.name} has no data: bind() it before training")
-        columns = self.table.columns
-        count = len(columns[0])
-        if count < draws.batch:
-            raise TaskError(f"source {self.name}: a batch of {draws.batch} is more than its {count} examples")
-        epoch, position = divmod(draws.step, count // draws.batch)
-        order = _permutation(count, draws.seed, self.name, epoch)
-        rows = order[position * draws.batch : (position + 1) * draws.batch].to(columns[0].device)
-        return tuple(
-            encode(column[rows].to(draws.device), type) for column, (_, type) in zip(columns, self.wires, strict=True)
-        )
-
-
-_orders: dict[tuple[int, int, str], tuple[int, Tensor]] = {}
-
-
-def _permutation(count: int, seed: int, name: str, epoch: int) -> Tensor:
-    """The epoch's order; the last one of each source is remembered."""
-    key = (count, seed, name)
-    if key not in _orders or _orders[key][0] != epoch:
-        generator = seeded(torch.device("cpu"), seed, name, "epoch", epoch)
-        _orders[key] = (epoch, torch.randperm(count, generator=generator))
-    return _orders[key][1]
-
-
-def encode(column: Tensor, type: Type) -> Tensor:
-    """Raw data as the value of a wire: class indices -> log one-hot, bytes -> 0..1."""
-    if type.kind == "categorical":
-        value = torch.full((len(column), *type.shape), -torch.inf, device=column.device)
-        return value.scatter_(1, column.long().unsqueeze(1), 0.0)
-    if column.dtype == torch.uint8:
-        return column.to(torch.get_default_dtype()).div_(255)
-    return column
-
-
-@dataclass(frozen=True)
-class Normal(Source):
-    """Independent standard normal coordinates; `hidden` for the noise inside a random box, `of` what it is applied to.
-
-    Raises TaskError if the type is not real.
-    """
-
-    type: Type
-    hidden: bool = False
-    of: Term | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        _expect(self.type, "real", of=f"source {self.name}")
-
-    @property
-    def implicit(self) -> bool:
-        return self.hidden
-
-    @property
-    def wires(self) -> tuple[tuple[str, Type], ...]:
-        return ((self.name, self.type),)
-
-    def draw(self, draws: Draws) -> tuple[Tensor, ...]:
-        generator = draws.generator(self.name)
-        return (torch.randn(draws.batch, *self.type.shape, generator=generator, device=draws.device),)
-
-
-@dataclass(frozen=True)
-class Uniform(Source):
-    """A uniform class on a categorical wire; uniform on [0, 1] in each coordinate of a real one.
-
-    Raises TaskError for a type of another kind.
-    """
-
-    type: Type
-
-    def __post_init__(self) -> None:
-        _expect(self.type, "real", "categorical", of=f"source {self.name}")
-
-    @property
-    def wires(self) -> tuple[tuple[str, Type], ...]:
-        return ((self.name, self.type),)
-
-    def draw(self, draws: Draws) -> tuple[Tensor, ...]:
-        generator = draws.generator(self.name)
-        if self.type.kind == "categorical":
-            classes = (draws.batch,)
-            index = torch.randint(self.type.shape[0], classes, generator=generator, device=draws.device)
-            return (encode(index, self.type),)
-        return (torch.rand(draws.batch, *self.type.shape, generator=generator, device=draws.device),)
-
-
-@dataclass(frozen=True)
-class Constant(Source):
-    """The same number in every coordinate, in every draw."""
-
-    type: Type
-    value: float = 0.0
-
-    @property
-    def implicit(self) -> bool:
-        return True
-
-    @property
-    def wires(self) -> tuple[tuple[str, Type], ...]:
-        return ((self.name, self.type),)
-
-    def draw(self, draws: Draws) -> tuple[Tensor, ...]:
-        leading = (draws.batch, 2) if self.type.kind == "gaussian" else (draws.batch,)
-        return (torch.full((*leading, *self.type.shape), self.value, device=draws.device),)
-
-
-def standard_normal(type: Type) -> Term:
-    """The constant N(0, 1) on a gaussian wire: mean 0 and log-variance 0."""
-    return Constant("N(0,1)", type).term
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        """The value of a node from those of its inputs, all of the same number of rows."""
+        raise NotImplementedError(self)
 
 
 # ------------------------------------------------------------------------------------------------------------ boxes
@@ -373,15 +258,18 @@ def standard_normal(type: Type) -> Term:
 
 @dataclass(frozen=True, eq=False)
 class Box(Op):
-    """A function of given type. Calling it on terms builds a term; two boxes are never the same box."""
+    """A function of given type. Calling it on terms builds a term.
+
+    A box without inputs is a learned constant: its function takes nothing and gives one example (1, *shape).
+    """
 
     name: str
     dom: tuple[Type, ...]
     cod: Type
 
-    def __call__(self, *wires: Term | Source) -> Term:
+    def __call__(self, *wires: Wireable) -> Term:
         """Raises TaskError if the number or the types of the inputs do not fit."""
-        inputs = tuple(wire.term if isinstance(wire, Source) else wire for wire in wires)
+        inputs = tuple(wire.term for wire in wires)
         if len(inputs) != len(self.dom):
             raise TaskError(f"{self.name} takes {len(self.dom)} inputs, not {len(inputs)}")
         for position, (wire, expected) in enumerate(zip(inputs, self.dom, strict=True), start=1):
@@ -392,10 +280,21 @@ class Box(Op):
                 )
         return Term(self, inputs, self.cod)
 
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> str:
+        return self.name
+
     def show(self, inputs: tuple[Term, ...]) -> str:
-        composite, arguments = _composite_of(self, inputs)
-        shown = [str(each) for each in arguments if not (isinstance(each.op, Wire) and each.op.hidden)]
-        return f"{composite or self.name}({', '.join(shown)})"
+        composite, arguments = composite_of(self, inputs)
+        shown = [str(each) for each in arguments if not each.op.hidden]
+        return f"{composite.name if composite else self.name}({', '.join(shown)})"
+
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        return self.apply(*inputs)
 
     def apply(self, *values: Value) -> Value:
         """Run the box on the values of its input wires: probabilities in, logits out."""
@@ -425,10 +324,22 @@ def _returned(value: Value, type: Type) -> Value:
 class Learner(Box):
     """A box with trainable parameters: a torch module, or none yet while one only reasons or draws.
 
-    Mentioning the same learner again shares its weights.
+    Mentioning the same learner again shares its weights. Learners of the same name, type and module are the same.
     """
 
     module: nn.Module | None = None
+    _known: ClassVar[weakref.WeakValueDictionary[tuple[Any, ...], Learner]] = weakref.WeakValueDictionary()
+
+    def __new__(cls, name: str, dom: Sequence[Type], cod: Type, module: nn.Module | None = None) -> Learner:
+        # A module is known by its identity, as long as it lives; and it does while the learner does.
+        key = (cls, name, tuple(dom), cod, id(module))
+        found = cls._known.get(key)
+        if found is None:
+            found = cls._known[key] = super().__new__(cls)
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Learner, (self.name, self.dom, self.cod, self.module)
 
     def function(self) -> Callable[..., Any]:
         if self.module is None:
@@ -448,12 +359,19 @@ class Learner(Box):
 
 @dataclass(frozen=True, eq=False)
 class Fixed(Box):
-    """A function without parameters; random boxes take their noise as an input, so they are functions too."""
+    """A function without parameters; random boxes take their noise as an input, so they are functions too.
+
+    raw: the body takes and gives the values as they are on the wires (log-probabilities, logits).
+    """
 
     body: Callable[..., Any] = field(kw_only=True)
+    raw: bool = field(default=False, kw_only=True)
 
     def function(self) -> Callable[..., Any]:
         return self.body
+
+    def apply(self, *values: Value) -> Value:
+        return self.body(*values) if self.raw else super().apply(*values)
 
 
 class Composite:
@@ -478,7 +396,7 @@ class Composite:
     def cod(self) -> Type:
         return self.parts[-1].cod
 
-    def __call__(self, *wires: Term | Source) -> Term:
+    def __call__(self, *wires: Wireable) -> Term:
         term = self.parts[0](*wires)
         for part in self.parts[1:]:
             term = part(term)
@@ -495,7 +413,7 @@ class Composite:
 _composites: weakref.WeakKeyDictionary[Box, Composite] = weakref.WeakKeyDictionary()
 
 
-def _composite_of(box: Box, inputs: tuple[Term, ...]) -> tuple[str | None, tuple[Term, ...]]:
+def composite_of(box: Box, inputs: tuple[Term, ...]) -> tuple[Composite | None, tuple[Term, ...]]:
     """The composite that ends in this box, if the whole of it was applied, with the inputs of its first part."""
     composite = _composites.get(box)
     if composite is None:
@@ -506,7 +424,7 @@ def _composite_of(box: Box, inputs: tuple[Term, ...]) -> tuple[str | None, tuple
         if term.op is not part:
             return None, inputs
         arguments = term.inputs
-    return composite.name, arguments
+    return composite, arguments
 
 
 def learners_of(*boxes: Box | Composite | Sequence[Any]) -> tuple[Learner, ...]:
@@ -529,171 +447,84 @@ class Tupling(Op):
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"({', '.join(map(str, inputs))})"
 
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        return tuple(inputs)
 
-def pair(*wires: Term | Source) -> Term:
+
+@dataclass(frozen=True)
+class Part(Op):
+    """One of the wires of a product."""
+
+    index: int
+
+    @property
+    def title(self) -> str:
+        return f"[{self.index}]"
+
+    def show(self, inputs: tuple[Term, ...]) -> str:
+        return f"{inputs[0]}[{self.index}]"
+
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        return inputs[0][self.index]
+
+
+def pair(*wires: Wireable) -> Term:
     """Several wires as one, so that an equation can compare joint values or joint laws."""
-    terms = tuple(wire.term if isinstance(wire, Source) else wire for wire in wires)
-    parts = tuple(term.type for term in terms)
-    return Term(Tupling(), terms, Type(" x ".join(part.name for part in parts), (), "product", parts))
+    terms = tuple(wire.term for wire in wires)
+    return Term(Tupling(), terms, product(*(term.type for term in terms)))
 
 
-# ----------------------------------------------------------------------------------------------------- random boxes
+# ------------------------------------------------------------------------------------------------------- arithmetic
 
-_fixed: dict[tuple[Any, ...], Fixed] = {}
-
-
-def _shared(key: tuple[Any, ...], make: Callable[[], Fixed]) -> Fixed:
-    """The same fixed box for the same description, so that its applications are hash-consed."""
-    return _fixed.setdefault(key, make())
-
-
-def noise(std: float) -> Callable[[Term], Term]:
-    """The box x -> x + std * e, with e standard normal. Applied twice to the same wire it is the same draw.
-
-    Raises TaskError if the wire is not real.
-
-    >>> x = Normal("x", Type("S", (2,))).term
-    >>> noise(0.1)(x) is noise(0.1)(x)
-    True
-    """
-
-    def apply(term: Term) -> Term:
-        type = term.type
-        _expect(type, "real", of=f"noise: `{term}`")
-        box = _shared(
-            ("noise", std, type),
-            lambda: Fixed("noise", (type, type), type, body=lambda x, e: torch.add(x, e, alpha=std)),
-        )
-        return box(term, Normal(f"e[{term}]", type, hidden=True, of=term))
-
-    return apply
-
-
-def sample(term: Term) -> Term:
-    """A reparameterised draw from the gaussian on a wire: mean + exp(log-variance / 2) * e (Kingma & Welling 2014).
-
-    Raises TaskError if the wire is not gaussian.
-    """
-    _expect(term.type, "gaussian", of=f"sample: `{term}`")
-    real = Type(term.type.name, term.type.shape)
-    box = _shared(
-        ("sample", term.type),
-        lambda: Fixed("sample", (term.type, real), real, body=lambda q, e: q[:, 0] + (q[:, 1] / 2).exp() * e),
-    )
-    return box(term, Normal(f"e[{term}]", real, hidden=True, of=term))
-
-
-# ----------------------------------------------------------------------------------------------- inner optimisation
+_ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"+": torch.add, "-": torch.sub, "*": torch.mul}
 
 
 @dataclass(frozen=True)
-class ProjectedGradient:
-    """Normalised gradient steps in an L2 ball round the start (Madry et al. 2018), values kept within bounds.
+class Arithmetic(Op):
+    """The sum, difference or product of two wires of one real type, coordinate by coordinate."""
 
-    radius: in the units of the wire; steps: gradient steps; stride: length of one step over radius (2.5 / steps if
-    absent); maximise: ascend or descend; bounds: the least and greatest value of a coordinate.
-    """
+    sign: str
 
-    radius: float
-    steps: int
-    stride: float | None = None
-    maximise: bool = True
-    bounds: tuple[float, float] = (0.0, 1.0)
-
-    def solve(self, start: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:
-        """The last iterate, of the shape of `start`; `gradient` maps a point to the objective's gradient there."""
-        length = self.radius * (2.5 / self.steps if self.stride is None else self.stride)
-        length = length if self.maximise else -length
-        origin = start.detach()
-        point = origin
-        for _ in range(self.steps):
-            moved = point + length * _unit(gradient(point)) - origin
-            norm = _norm(moved)
-            point = (origin + moved * (self.radius / norm.clamp_min(self.radius))).clamp_(*self.bounds)
-        return point
-
-
-def _norm(x: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x.reshape(len(x), -1), dim=1)
-    return norm.view(-1, *[1] * (x.dim() - 1))
-
-
-def _unit(x: Tensor) -> Tensor:
-    return x / _norm(x).clamp_min(torch.finfo(x.dtype).tiny)
-
-
-@dataclass(frozen=True, eq=False)
-class Variable(Op):
-    """The wire that an inner optimisation moves."""
-
-    name: str
+    @property
+    def title(self) -> str:
+        return self.sign
 
     def show(self, inputs: tuple[Term, ...]) -> str:
-        return self.name
+        return f"({inputs[0]} {self.sign} {inputs[1]})"
+
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        return _ARITHMETIC[self.sign](*inputs)
 
 
 @dataclass(frozen=True)
-class Optimum(Op):
-    """The point, near its first input, where divergence(lhs, rhs) is extremal in the variable."""
+class Scaling(Op):
+    """A real wire times a number."""
 
-    variable: Term
-    lhs: Term
-    rhs: Term
-    divergence: Divergence
-    solver: ProjectedGradient
+    factor: float
+
+    @property
+    def title(self) -> str:
+        return f"× {number(self.factor)}"
 
     def show(self, inputs: tuple[Term, ...]) -> str:
-        name = "argmax" if self.solver.maximise else "argmin"
-        return f"{name}[{self.variable} near {inputs[0]}: {self.divergence.name}({self.lhs}, {self.rhs})]"
+        return f"{number(self.factor)} * {inputs[0]}"
 
-    def body(self) -> tuple[Term, ...]:
-        """The terms that depend on the variable, inputs first."""
-        moving: dict[Term, None] = {}
-        for side in (self.lhs, self.rhs):
-            for term in side.walk():
-                if term is self.variable or any(below in moving for below in term.inputs):
-                    moving[term] = None
-        return tuple(moving)
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        return inputs[0] * self.factor
 
 
-def optimise(
-    start: Term, objective: Callable[[Term], tuple[Term, Term]], divergence: Divergence, solver: ProjectedGradient
-) -> Term:
-    """The wire's value near `start` that maximises (or minimises) divergence(*objective(wire)).
-
-    The result is a constant for all learners: by the envelope theorem the gradient of the outer loss at an inner
-    optimum does not pass through the optimum's position (Danskin). So a robust classifier is an equation:
-    ``equation(get(optimise(s, lambda t: (get(t), v), cross_entropy, attack)), v, cross_entropy, trains=get)``.
-
-    Raises TaskError if `start` is not real, the divergence cannot compare the two sides, or neither side depends on
-    the wire.
-    """
-    _expect(start.type, "real", of=f"optimise: `{start}`")
-    variable = Term(_variable(start.type, len(_open)), (), start.type)
-    _open.append(variable)
-    try:
-        lhs, rhs = objective(variable)
-    finally:
-        _open.pop()
-    optimum = Optimum(variable, lhs, rhs, divergence, solver)
-    complaint = divergence.accepts(lhs.type, rhs.type)
-    if complaint:
-        raise TaskError(
-            f"optimise: {divergence}: {complaint}, but `{lhs}` is {lhs.type.full} and `{rhs}` is {rhs.type.full}"
-        )
-    moving = set(optimum.body())
-    if not moving & {lhs, rhs}:
-        raise TaskError(f"optimise: neither `{lhs}` nor `{rhs}` depends on the wire that is to move")
-    outer: dict[Term, None] = {start: None}
-    for term in [*moving, lhs, rhs]:
-        outer.update({below: None for below in (term, *term.inputs) if below not in moving})
-    return Term(optimum, tuple(sorted(outer, key=lambda term: (term is not start, str(term)))), start.type)
+def number(value: float) -> str:
+    """A number as short as it can be without loss: 20, 0.1."""
+    return repr(value).removesuffix(".0")
 
 
-_open: list[Term] = []  # the variables of the objectives that are being written, outermost first
-_variables: dict[tuple[Type, int], Variable] = {}
+def _arithmetic(sign: str, one: Term, two: Term) -> Term:
+    expect_kind(one.type, "real", of=f"`{one}` {sign} `{two}`")
+    if one.type != two.type:
+        raise TaskError(f"`{one}` {sign} `{two}`: {one.type.full} and {two.type.full} are not of one type")
+    return Term(Arithmetic(sign), (one, two), one.type)
 
 
-def _variable(type: Type, depth: int) -> Variable:
-    """One variable per type and depth: bodies are compared by structure, as if bound variables had no names."""
-    return _variables.setdefault((type, depth), Variable("t" + "'" * depth))
+def _scaled(term: Term, factor: float) -> Term:
+    expect_kind(term.type, "real", of=f"{number(factor)} * `{term}`")
+    return Term(Scaling(factor), (term,), term.type)

@@ -20,21 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.language.terms import (
-    Box,
-    Composite,
-    Constant,
-    Learner,
-    Optimum,
-    Source,
-    Term,
-    Tupling,
-    Type,
-    Wire,
-    _composite_of,
-    _composites,
-    learners_of,
-)
+from pipeline.language.sources import Constant, Source, Wire
+from pipeline.language.terms import Box, Composite, Learner, Term, Tupling, Type, composite_of, learners_of
 
 Port = tuple[int, int]  # a node's place in `Wiring.nodes`, and which of its outputs
 
@@ -87,7 +74,7 @@ class Wiring:
             return tuple(port for below in term.inputs for port in self.add(below))
         if term not in self._found:
             name, note, learners, arguments = _read(term)
-            inputs = tuple(port for below in arguments if not _hidden(below) for port in self.add(below))
+            inputs = tuple(port for below in arguments if not below.op.hidden for port in self.add(below))
             outputs = tuple(("", part) for part in _parts(term.type))
             self._found[term] = self._append(Node(name, inputs, outputs, note, None, learners))
         return self._found[term]
@@ -146,10 +133,6 @@ def diagram(*terms: Term) -> Any:
     return markov.Hypergraph(markov.Ty(), cod, tuple(boxes), ((), tuple(wires), outside)).to_diagram()
 
 
-def _hidden(term: Term) -> bool:
-    return isinstance(term.op, Wire) and term.op.hidden
-
-
 def _parts(type: Type) -> tuple[Type, ...]:
     """A product's factors, all the way down."""
     return tuple(part for each in type.parts for part in _parts(each)) if type.kind == "product" else (type,)
@@ -158,10 +141,8 @@ def _parts(type: Type) -> tuple[Type, ...]:
 def _read(term: Term) -> tuple[str, str, tuple[Learner, ...], tuple[Term, ...]]:
     """Name, note, learners and inputs of the box that draws a term: a composite applied as a whole is one box."""
     op = term.op
-    if isinstance(op, Optimum):
-        name = "argmax" if op.solver.maximise else "argmin"
-        return name, f"{op.divergence}({op.lhs}, {op.rhs})", (), term.inputs
-    assert isinstance(op, Box), op
-    composite, inputs = _composite_of(op, term.inputs)
-    whole: Box | Composite = op if composite is None else _composites[op]
+    if not isinstance(op, Box):
+        return op.title, op.note, (), term.inputs
+    composite, inputs = composite_of(op, term.inputs)
+    whole: Box | Composite = composite or op
     return whole.name, "", learners_of(whole), inputs

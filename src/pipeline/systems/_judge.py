@@ -18,7 +18,7 @@ def judge(settings: Recipe, inputs: Inputs, width: int, module: nn.Module) -> Sy
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
 
     s, v = inputs.x
-    moved = shift(s, Normal("offset", R, hidden=True))
+    moved = shift(s, Normal("offset", R))
     classify = task(classify=equation(read(noise(0.1)(moved)), v, cross_entropy, trains=read))
 
     return System(

@@ -51,7 +51,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
 
     s, v = inputs.x
     other, _ = inputs.x.again()
-    chance = Normal("chance", R, hidden=True)
+    chance = Normal("chance", R)
     attack = ProjectedGradient(settings.radius, settings.inner_steps)
     worst = optimise(s, lambda t: (get(t), v), cross_entropy, attack)
     careful = task(

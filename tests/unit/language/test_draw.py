@@ -29,7 +29,8 @@ from pipeline.language import (
     task,
 )
 from pipeline.language.draw import Side, diagram, draw, equation_svg
-from pipeline.language.terms import Term, Wire
+from pipeline.language.sources import Wire
+from pipeline.language.terms import Term
 
 S, V, F = Type("S", (4,)), Type("V", (3,), "categorical"), Type("F", (2,))
 x, a = Dataset("x", {"s": S, "v": V}), Uniform("a", V)
@@ -101,7 +102,7 @@ def test_a_composite_applied_as_a_whole_is_one_box():
 def test_the_noise_of_a_random_box_is_hidden_and_drawn_once():
     blurred = noise(0.1)(s)
     found = diagram(put(blurred, get(blurred)))
-    NOISE = markov.Box("noise", s_, s_)
+    NOISE = markov.Box("noise[0.1]", s_, s_)
     assert same(found, X >> s_ @ drop >> NOISE >> copy >> s_ @ GET >> PUT)
 
 

@@ -36,8 +36,13 @@ def test_a_task_reads_as_on_a_blackboard() -> None:
         undo=equation(put(put(s, a), get(s)), s, mse, trains=put, weight=20),
     )
     assert str(made).splitlines() == [
-        "putget : get(noise(put(s, a))) == a   [cross_entropy; trains put]   s ~ x; a ~ a",
+        "putget : get(noise[0.1](put(s, a))) == a   [cross_entropy; trains put]   s ~ x; a ~ a",
         "undo   : put(put(s, a), get(s)) == s   [mse x 20; trains put]   s ~ x; a ~ a",
+        "where",
+        "  x ~ data(s: S(4), v: V(3) categorical)",
+        "  a ~ uniform(V(3) categorical)",
+        "  put : S(4) x V(3) categorical -> S(4)",
+        "  get : S(4) -> V(3) categorical",
     ]
 
 
