@@ -271,7 +271,8 @@ def _levels(terms: Iterable[Term], moved: set[Learner]) -> tuple[dict[Term, int]
     for term in terms:
         below = max((level[each] for each in term.inputs), default=0)
         level[term] = below + isinstance(term.op, Learner | Binder)
-        if not term.op.blocks and (_moves(term, moved) or any(each in live for each in term.inputs)):
+        passing = term.op.passing(term)
+        if any(each in live for each in passing) or _moves(term, moved):
             live.add(term)
     return level, live
 
@@ -280,7 +281,7 @@ def _moves(term: Term, moved: set[Learner]) -> bool:
     """Whether a learner of the move is in the term's own box."""
     if isinstance(term.op, Binder):
         inside = (below for body in term.op.bodies for below in body.walk())
-        return any(_moves(below, moved) for below in inside)
+        return bool(term.op.passing(term)) and any(_moves(below, moved) for below in inside)
     return term.op in moved
 
 

@@ -11,9 +11,10 @@ is a wire y whose values carry weights. An equation that mentions y has the loss
 
     E_y D(lhs(y), rhs(y)) = sum over y of weight(y) D(lhs(y), rhs(y)),
 
-with gradients through the weights, so that q, too, can be trained by it: `every` is exact (Kingma et al. 2014,
-equation 7), `drawn` is unbiased (Williams 1992; Foerster et al. 2018 for the form), with the mean of the other examples'
-losses as its baseline. An expectation can also be taken before the equation, on a wire:
+with gradients through the weights, so that q, too, can be trained by it (even where y lies below a stopped gradient):
+`every` is exact (Kingma et al. 2014, equation 7), `drawn` is unbiased (Williams 1992; Foerster et al. 2018 for the
+form), with the mean of the other examples' losses as its baseline. An expectation can also be taken before the
+equation, on a wire:
 
     expected(f, over=y)         sum over y of weight(y) f(y): the mean of real wires, the mixture of distributions
     log_mean_exp(f, over=y)     log of the sum over y of weight(y) exp f(y)
@@ -82,6 +83,9 @@ class Weigher(Op):
         """How many rows it makes of one."""
         return 1
 
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return term.inputs
+
     def weighers(self, term: Term) -> tuple[Term, ...]:
         return ordered(super().weighers(term), (term,))
 
@@ -124,6 +128,9 @@ class Repeated(Axis):
     def note(self) -> str:
         return f"{self.times} times"
 
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return ()
+
     def size(self, term: Term) -> int:
         return self.times
 
@@ -159,6 +166,9 @@ class Drawn(Weigher):
 @dataclass(frozen=True)
 class Reweighted(Weigher):
     """See `reweighted`."""
+
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return term.inputs[1:]
 
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"reweighted({inputs[0]}, {inputs[1]})"
@@ -224,6 +234,10 @@ class Expected(Op):
 
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"{self.title}({inputs[0]}, over={inputs[1]})"
+
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        # Copies all weigh the same, whatever they are copies of.
+        return term.inputs[:1] if isinstance(term.inputs[1].op, Repeated) else term.inputs
 
     def axes(self, term: Term) -> tuple[Term, ...]:
         return tuple(axis for axis in super().axes(term) if axis is not term.inputs[1])
