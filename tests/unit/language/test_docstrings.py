@@ -7,7 +7,23 @@ import pytest
 import torch
 
 
-@pytest.mark.parametrize("module", ["terms", "sources", "boxes", "binding", "weighing", "divergence", "substitution", "task", "notation", "compile", "wiring", ""])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "terms",
+        "sources",
+        "boxes",
+        "binding",
+        "weighing",
+        "divergence",
+        "substitution",
+        "task",
+        "notation",
+        "compile",
+        "wiring",
+        "",
+    ],
+)
 def test_axioms_in_the_docstrings_hold(module: str) -> None:
     found = doctest.testmod(
         importlib.import_module(f"pipeline.language.{module}".rstrip(".")), extraglobs={"torch": torch}
