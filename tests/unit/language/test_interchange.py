@@ -156,8 +156,8 @@ def test_the_manipulation_of_the_editor_is_read():
     found = read(file("manipulation"))
     assert equations(found.task) == [
         "classify : get(s1) == v1 [cross_entropy; trains get] s1, v1 ~ x.classify",
-        "putget : get(put(s2, v2)) == v2 [cross_entropy; trains get, put] s2, v2 ~ x.putget",
-        "getput : put(s3, get(s3)) == s3 [mse; trains put, get] s3 ~ x.getput",
+        "putget : get(put(s2, v2)) == v2 [cross_entropy; trains put, get] s2, v2 ~ x.putget",
+        "getput : put(s3, get(s3)) == s3 [mse; trains get, put] s3 ~ x.getput",
         "undo : put(put(s4, v4), get(s4)) == s4 [mse; trains put, get] s4, v4 ~ x.undo",
     ]
     assert {learner.name: (learner.dom, learner.cod) for learner in found.task.learners} == {
@@ -177,8 +177,8 @@ def test_a_value_written_from_the_draw_of_its_image_is_kept_and_warned_of():
 def test_a_gan_is_read_with_its_constants_and_its_noise():
     assert equations(read(file("gan")).task) == [
         "real : dsc(s1) == 1 [mse; trains dsc] s1 ~ x.real",
-        "fake : dsc(gen(z.fake)) == 0 [mse; trains dsc, gen] z.fake ~ z.fake",
-        "fool : dsc(gen(z.fool)) == 1 [mse; trains dsc, gen] z.fool ~ z.fool",
+        "fake : dsc(gen(z.fake)) == 0 [mse; trains gen, dsc] z.fake ~ z.fake",
+        "fool : dsc(gen(z.fool)) == 1 [mse; trains gen, dsc] z.fool ~ z.fool",
     ]
 
 
@@ -262,7 +262,7 @@ def test_two_nodes_of_a_data_box_are_two_draws_matched_by_height():
 
 def test_what_nothing_uses_is_deleted_and_what_is_used_twice_is_copied():
     document = sketch(("x f n get g out", "x.0>f.0 n.0>get.0 f.0>g.0 f.0>g.1 g.0>out.0"), ("x out", "x.0>out.0"))
-    assert equations(read(document).task) == ["e : g(f(a), f(a)) == a [mse; trains g, f] a ~ x.e"]
+    assert equations(read(document).task) == ["e : g(f(a), f(a)) == a [mse; trains f, g] a ~ x.e"]
 
 
 def test_fixed_boxes_are_given_unless_their_labels_say_what_they_do():
@@ -303,7 +303,7 @@ def test_what_the_file_does_not_say_can_be_told():
     assert [str(each).partition("[")[2].partition("]")[0] for each in found.equations.values()] == [
         "cross_entropy; trains get",
         "cross_entropy; trains put",
-        "l1; trains put, get",
+        "l1; trains get, put",
         "mse x 20; trains put",
     ]
 

@@ -139,7 +139,7 @@ class Reader:
 
     def trainable(self, lhs: Term, rhs: Term) -> tuple[Learner, ...]:
         """The learners that an equation trains, if nobody says which."""
-        return tuple(each for each in Equation(lhs, rhs, mse, ()).learners if each not in self.given)
+        return tuple(each for each in _reachable(lhs, rhs) if each not in self.given)
 
     # -------------------------------------------------------------------------------------------------- equations
 
@@ -147,7 +147,7 @@ class Reader:
         trained = self.trainable(lhs, rhs)
         told = _told(self.choices.trains, *names)
         if told is not None:
-            present = {each.name: each for each in Equation(lhs, rhs, mse, ()).learners}
+            present = {each.name: each for each in _reachable(lhs, rhs)}
             unknown = [each for each in told if each not in present]
             if unknown:
                 raise TaskError(f"equation {name}: it trains some of {', '.join(present)}, not {unknown[0]}")
@@ -314,6 +314,13 @@ class _Draws:
                 self.reader.origins[f"{each}.{self.equation}{primes}"] = (*key, slot)
             self.found[key] = self.reader.draw(box, self.number, lambda each: f"{each}.{self.equation}{primes}")
         return self.found[key]
+
+
+def _reachable(lhs: Term, rhs: Term) -> tuple[Learner, ...]:
+    """The learners that an equation can train, in the order in which values pass them."""
+    able = set(Equation(lhs, rhs, mse, ()).learners)
+    passed = (term.op for side in (lhs, rhs) for term in side.walk())
+    return tuple(dict.fromkeys(op for op in passed if isinstance(op, Learner) and op in able))
 
 
 def says_what_it_does(label: str) -> bool:
