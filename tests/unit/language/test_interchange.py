@@ -14,6 +14,7 @@ from pipeline import cli, systems
 from pipeline.language import (
     Composite,
     Dataset,
+    Divergence,
     Draws,
     Fixed,
     Learner,
@@ -287,7 +288,9 @@ def test_cross_entropy_against_what_is_not_drawn_is_kl():
     document = sketch(("x f get label", "x.0>f.0 f.0>get.0 get.0>label.0"), ("x get label", "x.0>get.0 get.0>label.0"))
     found = read(document)
     assert found.task.equations["e"].divergence is kl
-    assert found.warnings == ("equation e: kl, since cross-entropy is no divergence against what is not drawn",)
+    assert found.warnings == (
+        "equation e: compared by kl, since cross-entropy is no divergence against what is not data",
+    )
 
 
 def test_what_the_file_does_not_say_can_be_told():
@@ -999,6 +1002,25 @@ def test_a_learner_with_other_wires_is_the_same_box_changed(drawn):
         each["type"] for label in "SV" for each in items(after, "wires") if each["label"] == label
     ]
     assert equations(read(after).task)[0].startswith("classify : get(s, v) == v ")
+
+
+def test_a_fixed_box_that_a_new_equation_trains_becomes_a_learner():
+    document = sketch(("x f blur out", "x.0>f.0 f.0>blur.0 blur.0>out.0"), ("x out", "x.0>out.0"))
+    found = read(document, trains={"e": ["f", "blur"]}).task
+    assert write(found, keep=document) == document
+    _, blur = found.learners
+    a = found.equations["e"].rhs
+    after = write(found.with_equations(blurred=equation(blur(a), a, mse, trains=blur)), keep=document)
+    assert item(after, "boxes", "blur")["kind"] == "fixed"
+    only = write(Task({"blurred": equation(blur(a), a, mse, trains=blur)}), keep=document)
+    assert item(only, "boxes", "blur")["kind"] == "learner"
+    assert equations(read(only).task) == ["blurred : blur(a) == a [mse; trains blur] a ~ x.blurred"]
+
+
+def test_sides_of_different_wires_are_not_written():
+    anything = Divergence("anything", lambda lhs, rhs, type: torch.zeros(len(lhs)), lambda lhs, rhs: None)
+    with pytest.raises(TaskError, match=r"^equation e: the editor compares wire by wire, not S\(1x28x28\) with S"):
+        write(task(e=equation(put(s, a), pair(s, v), anything, trains=put)))
 
 
 def test_a_task_without_equations_is_not_written():

@@ -4,7 +4,7 @@ A file is one JSON object. Its sections hold wires (types), boxes, diagrams and 
 and may lie in folders (items within items). A box id is one learner; a diagram's nodes are uses of boxes, its edges go
 from a node's handle `out-K` to another's `in-K`; an equation names two diagrams, whose outputs are their output boxes.
 
-Everything in the file may be wrong. What an equation needs is checked; what none needs is left alone.
+Everything in the file may be wrong. All items are checked, but of diagrams only those that equations need.
 """
 
 from __future__ import annotations

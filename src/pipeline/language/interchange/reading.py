@@ -160,12 +160,12 @@ class Reader:
         return equation(lhs, rhs, divergence, trained, 1.0 if weight is None else weight)
 
     def _divergence(self, name: str, lhs: Term, rhs: Term) -> Divergence:
-        if lhs.type.kind != "categorical":
-            return mse
-        if isinstance(rhs.op, Wire):
-            return cross_entropy
-        self._warn(f"equation {name}: kl, since cross-entropy is no divergence against what is not drawn")
-        return kl
+        found = usual_divergence(lhs, rhs)
+        if found == kl:
+            self._warn(
+                f"equation {name}: compared by kl, since cross-entropy is no divergence against what is not data"
+            )
+        return found
 
     def _arriving(self, diagram: Diagram, draws: _Draws) -> dict[tuple[Box, int], Term]:
         """What comes to the inputs of the output boxes."""
@@ -321,6 +321,13 @@ def _reachable(lhs: Term, rhs: Term) -> tuple[Learner, ...]:
     able = set(Equation(lhs, rhs, mse, ()).learners)
     passed = (term.op for side in (lhs, rhs) for term in side.walk())
     return tuple(dict.fromkeys(op for op in passed if isinstance(op, Learner) and op in able))
+
+
+def usual_divergence(lhs: Term, rhs: Term) -> Divergence:
+    """What the editor compares two wires by, unless it is told; kl in place of a cross-entropy that is none."""
+    if lhs.type.kind != "categorical":
+        return mse
+    return cross_entropy if isinstance(rhs.op, Wire) else kl
 
 
 def says_what_it_does(label: str) -> bool:

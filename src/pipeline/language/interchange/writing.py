@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from pipeline.language.divergence import cross_entropy, kl, mse
 from pipeline.language.interchange.document import Box as FileBox
 from pipeline.language.interchange.document import Diagram, Pairing, Raw, entries, lists, parse
 from pipeline.language.interchange.names import as_number, data_name, name_of
-from pipeline.language.interchange.reading import Choices, Reader, says_what_it_does
+from pipeline.language.interchange.reading import Choices, Reader, says_what_it_does, usual_divergence
 from pipeline.language.layout import PORT, layout
 from pipeline.language.sources import Dataset, Normal, Source, Uniform, Wire
 from pipeline.language.task import Equation, Ramp, Task, TaskError
-from pipeline.language.terms import Box, Learner, Op, Term, Type, number
+from pipeline.language.terms import Box, Learner, Op, Term, Type, number, written_as
 from pipeline.language.wiring import Node, Wiring, parts_of, wiring
 
 TITLES = {"diagrams": "Diagrams", "wires": "Wires", "boxes": "Boxes", "equations": "Equations"}
@@ -25,6 +24,7 @@ WIRES = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#06b6d4")
 BOXES = {"learner": "#71a5ff", "fixed": "#e8e8e8", "data": "#c4c4c4", "output": "#dddddd"}
 SCALE = 24 / PORT  # the editor's distance between a node's handles, to the layout's
 GAP = 40.0  # between columns
+LENGTH = 60  # of a diagram's label that is a formula
 
 Key = tuple[str, tuple[int, ...]]  # a type that is a wire of its own: name and shape
 
@@ -37,7 +37,8 @@ def write(task: Task, keep: Mapping[str, Any] | None = None) -> Raw:
     task lacks are removed.
 
     Composites are one box; a learner that no equation trains, a constant and what the editor lacks are fixed boxes.
-    What else is not in the file is told by `lost`. Raises TaskError if the task has no equations, or `keep` is damaged.
+    What else is not in the file is told by `lost`. Raises TaskError if the task has no equations, the sides of one have
+    not the same number of wires, or `keep` is damaged.
     """
     if not task.equations:
         raise TaskError("the task has no equations to write")
@@ -152,7 +153,7 @@ class _Writer:
         for side in ("lhs", "rhs"):
             terms = [getattr(each, side) for each in equations.values()]
             old: Diagram | None = getattr(pairing, side, None)
-            sides[f"{side}-type"] = self._diagram(base, f"{base} {side.upper()}", terms, outputs, old)
+            sides[f"{side}-type"] = self._diagram(f"{base} {side.upper()}", terms, outputs, old)
         item = pairing.raw if pairing else self._append("equations", "equation", {"label": base})
         item.update(sides)
 
@@ -172,7 +173,7 @@ class _Writer:
         count: Counter[str] = Counter()
         for name, each in equations.items():
             for wire in map(self._wire, parts_of(each.lhs.type)):
-                label = name.removeprefix(f"{base}.") if len(equations) > 1 else f"Output {wire['label']}"
+                label = name.removeprefix(f"{base}.") if name != base else f"Output {wire['label']}"
                 count[label] += 1
                 found.append(self._box("output", _numbered(label, count[label]), [wire], []))
         return found
@@ -198,6 +199,8 @@ class _Writer:
                 item = self._append("boxes", "box", {"label": label, "color": BOXES[kind], "kind": kind})
                 boxes[_key(kind, called(label), ins, outs)] = item
             item.update(inputs=list(ins), outputs=list(outs))
+            if kind == "learner":
+                item["kind"] = kind
             self.claimed.add(("boxes", item["type"]))
             self.box_of[key] = item
         return self.box_of[key]
@@ -225,7 +228,7 @@ class _Writer:
 
     # --------------------------------------------------------------------------------------------------- diagrams
 
-    def _diagram(self, base: str, name: str, terms: list[Term], outputs: list[Raw], old: Diagram | None) -> str:
+    def _diagram(self, name: str, terms: list[Term], outputs: list[Raw], old: Diagram | None) -> str:
         """The id of a diagram of terms side by side; `old` is the one whose place it takes."""
         found = wiring(*terms)
         boxes = [self._node_box(found, node) for node in found.nodes]
@@ -235,14 +238,20 @@ class _Writer:
         found.outputs = [(place, 0) for place in range(len(boxes) - len(outputs), len(boxes))]
         key = tuple((box["type"], node.inputs) for box, node in zip(boxes, found.nodes, strict=True))
         if key not in self.drawn:
-            text = ", ".join(map(str, terms)).replace(f".{base}", "")
-            label = text if len(text) <= 60 else name
+            label = self._text(terms)
+            label = label if len(label) <= LENGTH else name
             item = self._place_of(old) or self._append("diagrams", "diagram", {"label": label, "opened": False})
             item["nodes"], item["edges"] = self._laid_out(found, boxes)
             self.claimed.add(("diagrams", item["type"]))
             self.redrawn.add(item["type"])
             self.drawn[key] = item["type"]
         return self.drawn[key]
+
+    def _text(self, terms: Iterable[Term]) -> str:
+        """Terms as formulas, in which a source is called as its data box is."""
+        values = {wire: label for source, label in self.data.items() for wire in source if str(wire) == source.name}
+        with written_as(values):
+            return ", ".join(map(str, terms))
 
     def _place_of(self, old: Diagram | None) -> Raw | None:
         """The entry of a diagram that no other equation needs."""
@@ -339,8 +348,13 @@ CALLED: Mapping[str, Callable[[str], str]] = {
 def _compared(task: Task) -> dict[Key, Key]:
     """Types are wires by name and shape. What an equation compares is one wire, that of the output box of both sides."""
     same: dict[Key, Key] = {}
-    for each in task.equations.values():
-        for left, right in zip(parts_of(each.lhs.type), parts_of(each.rhs.type), strict=True):
+    for name, each in task.equations.items():
+        lefts, rights = parts_of(each.lhs.type), parts_of(each.rhs.type)
+        if len(lefts) != len(rights):
+            raise TaskError(
+                f"equation {name}: the editor compares wire by wire, not {each.lhs.type} with {each.rhs.type}"
+            )
+        for left, right in zip(lefts, rights, strict=True):
             one, two = (same.setdefault((type.name, type.shape), (type.name, type.shape)) for type in (left, right))
             same.update({key: one for key, root in same.items() if root == two})
     return same
@@ -375,11 +389,10 @@ def lost(task: Task) -> tuple[str, ...]:
 
 def _unsaid(name: str, each: Equation, trained: set[Learner]) -> str:
     """What one would have to tell `read` about an equation."""
-    hard = cross_entropy if isinstance(each.rhs.op, Wire) else kl
     missing = []
     if each.lhs.type.kind == "product":
         missing.append("that its parts are compared jointly")
-    if each.divergence != (hard if each.lhs.type.kind == "categorical" else mse):
+    if each.divergence != usual_divergence(each.lhs, each.rhs):
         missing.append(f"its divergence {each.divergence}")
     if each.weight != 1:
         missing.append(f"its weight {each.weight if isinstance(each.weight, Ramp) else number(float(each.weight))}")
