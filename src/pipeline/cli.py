@@ -1,6 +1,7 @@
 """The command line, `pipeline`. Heavy imports wait until a command needs them, so that --help is quick."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -113,6 +114,61 @@ def describe(
         except TaskError as error:
             raise UserError(f"{draw}: {error}") from None
         print(f"drawn: {draw}")
+
+
+@app.command("import")
+def import_task(
+    file: Annotated[Path, typer.Argument(help="A JSON file of the visual editor.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the task as a Python file.")] = None,
+) -> None:
+    """Read a task from a file of the visual editor (patlang-editor), and print it."""
+    from pipeline.files import write_text
+    from pipeline.language import TaskError, interchange
+
+    if out:
+        _check_writable(out, "task.py")
+    with file.open("rb") as handle:
+        source = handle.read(interchange.BYTES + 1)
+    try:
+        imported = interchange.read(source)
+    except TaskError as error:
+        raise UserError(f"{file}: {error}") from None
+    print(imported.task)
+    _warn(imported.warnings)
+    if out:
+        write_text(out, interchange.script(imported.task, f"The task of {file.name}, a file of the visual editor."))
+        print(f"written: {out}", file=sys.stderr)
+
+
+@app.command("export")
+def export_task(
+    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
+) -> None:
+    """Write a system's task as a file of the visual editor (patlang-editor)."""
+    from pipeline import systems
+    from pipeline.files import write_text
+    from pipeline.language import TaskError, interchange
+
+    _check_writable(out, "task.json")
+    try:
+        task = systems.example(system).task
+        document = interchange.write(task)
+    except TaskError as error:
+        raise UserError(f"{system}: {error}") from None
+    write_text(out, interchange.text(document) + "\n")
+    print(f"{len(task.equations)} equations written: {out}")
+    _warn(interchange.lost(task))
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
+
+
+def _check_writable(path: Path, example: str) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; a file's name is expected, such as {path / example}")
 
 
 @app.command()

@@ -21,6 +21,7 @@ import torch
         "notation",
         "compile",
         "wiring",
+        "interchange",
         "",
     ],
 )
