@@ -7,7 +7,7 @@ import pytest
 import torch
 
 
-@pytest.mark.parametrize("module", ["terms", "divergence", "task", "compile", ""])
+@pytest.mark.parametrize("module", ["terms", "divergence", "task", "compile", "reason", "diagnose", ""])
 def test_axioms_in_the_docstrings_hold(module: str) -> None:
     found = doctest.testmod(
         importlib.import_module(f"pipeline.language.{module}".rstrip(".")), extraglobs={"torch": torch}

@@ -1,0 +1,274 @@
+"""Laws on finite sets, as a problem for z3's solver of finite domains.
+
+Every unknown is a *cell* with finitely many values: a place in the table of a function, or the value of an application
+whose arguments are unknown themselves. A law becomes one rule for each assignment of its variables. Cells that no rule
+connects are independent, so the number of solutions is the product of the numbers of the parts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from pipeline.language.reason.theory import Formal, Law, Sort, Symbol, Theory, Variable
+from pipeline.language.terms import TaskError
+
+LIMIT = 200_000  # rules and cells; far beyond what can be decided quickly
+
+
+def z3() -> Any:
+    """The solver's module. Raises TaskError where it is not installed."""
+    try:
+        import z3 as module
+    except ImportError:
+        raise TaskError("reasoning about tasks needs z3: `pip install z3-solver`") from None
+    return module
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """An unknown; the k-th literal says that it is the k-th value."""
+
+    literals: tuple[Any, ...]
+    place: tuple[Symbol, tuple[int, ...]] | None = None  # in a table
+
+
+Value = Cell | int
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """If each cell of `guard` has its value, then left == right (or not, if `differ`)."""
+
+    guard: tuple[tuple[Cell, int], ...]
+    left: Value
+    right: Value
+    differ: bool = False
+
+    @property
+    def cells(self) -> Iterator[Cell]:
+        yield from (cell for cell, _ in self.guard)
+        yield from (side for side in (self.left, self.right) if isinstance(side, Cell))
+
+
+class Finite:
+    """The tables of a theory's symbols over sets of these sizes, and the rules that they have to obey.
+
+    Raises TaskError if a sort has no size, or there are more than `limit` rules or cells to write down.
+    """
+
+    def __init__(self, theory: Theory, sizes: Mapping[Sort, int], limit: int = LIMIT) -> None:
+        self.theory, self.sizes, self.limit = theory, sizes, limit
+        for sort in theory.sorts:
+            if sort not in sizes:
+                raise TaskError(f"the size of type {sort.name} is missing")
+        self.z3 = z3()
+        self.solver = self.z3.SolverFor("QF_FD")
+        self.cells: list[Cell] = []
+        self.rules: list[Rule] = []
+        self._values: dict[tuple[Symbol, tuple[Value, ...]], Value] = {}
+        for symbol in theory.symbols.values():
+            self._limit(len(self.cells) + prod(sizes[sort] for sort in symbol.dom), "places in tables")
+            for arguments in self._tuples(symbol.dom):
+                self._values[symbol, arguments] = self._cell(symbol.cod, (symbol, arguments))
+        for first, second in theory.apart:
+            self._rule(Rule((), self._values[first, ()], self._values[second, ()], differ=True))
+
+    def impose(self, law: Law) -> None:
+        """From now on the law holds."""
+        for assignment in self.assignments(law):
+            for left, right in self.evaluate(law, assignment):
+                self._rule(Rule((), left, right))
+
+    def tabulate(self, law: Law, values: Sequence[int]) -> None:
+        """From now on the left side has these values, one for each assignment."""
+        for assignment, value in zip(self.assignments(law), values, strict=True):
+            ((left, _),) = self.evaluate(law, assignment)
+            self._rule(Rule((), left, value))
+
+    def assignments(self, law: Law) -> Iterator[dict[Variable, int]]:
+        self._limit(prod(self.sizes[variable.sort] for variable in law.variables), "cases of an equation")
+        for values in self._tuples(tuple(variable.sort for variable in law.variables)):
+            yield dict(zip(law.variables, values, strict=True))
+
+    def evaluate(self, law: Law, assignment: Mapping[Variable, int]) -> list[tuple[Value, Value]]:
+        """Both terms of each pair of a law, for these values of its variables."""
+        known: dict[Formal, Value] = {variable: value for variable, value in assignment.items()}
+        for each in law.applications():
+            known[each] = self._apply(each.symbol, tuple(known[below] for below in each.arguments))
+        return [(known[left], known[right]) for left, right in law.pairs]
+
+    def equal(self, left: Value, right: Value) -> Any:
+        """The formula that two values are the same."""
+        if isinstance(left, int) and isinstance(right, int):
+            return self.z3.BoolVal(left == right)
+        if isinstance(left, int):
+            left, right = right, left
+        assert isinstance(left, Cell)
+        if isinstance(right, int):
+            return left.literals[right]
+        return self.z3.And([self.z3.Implies(a, b) for a, b in zip(left.literals, right.literals, strict=True)])
+
+    def ignores(self, symbol: Symbol, position: int) -> Any:
+        """The formula that a function does not depend on its input at this position."""
+        tables = [self._values[symbol, a] for a in self._tuples(symbol.dom)]
+        firsts = [self._values[symbol, (*a[:position], 0, *a[position + 1 :])] for a in self._tuples(symbol.dom)]
+        return self.z3.And([self.equal(one, first) for one, first in zip(tables, firsts, strict=True)])
+
+    def ascending(self, symbol: Symbol) -> Any:
+        """The formula that a function of one input does not decrease, by the elements' numbers."""
+        line = [self._values[symbol, place] for place in self._tuples(symbol.dom)]
+        every = range(self.sizes[symbol.cod])
+        return self.z3.And(
+            [
+                self.z3.Implies(self.equal(after, k), self.z3.Or([self.equal(before, j) for j in every[: k + 1]]))
+                for before, after in itertools.pairwise(line)
+                for k in every
+            ]
+        )
+
+    def onto(self, symbol: Symbol) -> Any:
+        """The formula that a function takes all values."""
+        tables = [self._values[symbol, a] for a in self._tuples(symbol.dom)]
+        every = range(self.sizes[symbol.cod])
+        return self.z3.And([self.z3.Or([self.equal(value, k) for value in tables]) for k in every])
+
+    def satisfiable(self, seconds: float | None = None) -> bool | None:
+        """Whether there is a solution; None if that is not clear in time."""
+        if seconds is not None:
+            self.solver.set("timeout", max(1, int(1000 * seconds)))
+        found = self.solver.check()
+        return None if found == self.z3.unknown else bool(found == self.z3.sat)
+
+    def tables(self, model: Any) -> dict[tuple[Symbol, tuple[int, ...]], int]:
+        """The values at all places of the tables, in one of z3's models."""
+        return {cell.place: value_of(cell, model) for cell in self.cells if cell.place is not None}
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The independent parts of a problem that has a solution."""
+        possible = self._possible()
+        rules = [rule for rule in self.rules if not _settled(rule, possible)]
+        leader = {cell: cell for cell in self.cells}
+
+        def lead(cell: Cell) -> Cell:
+            while leader[cell] is not cell:
+                leader[cell] = cell = leader[leader[cell]]
+            return cell
+
+        for rule in rules:
+            free = [lead(cell) for cell in rule.cells if len(possible[cell]) != 1]
+            for cell in free[1:]:
+                leader[lead(cell)] = lead(free[0])
+        members: dict[Cell, list[Cell]] = {}
+        for cell in self.cells:
+            members.setdefault(lead(cell), []).append(cell)
+        laws: dict[Cell, list[Rule]] = {}
+        for rule in rules:
+            for cell in {lead(cell) for cell in rule.cells if len(possible[cell]) != 1}:
+                laws.setdefault(cell, []).append(rule)
+        return [Part(self, cells, laws.get(key, []), possible) for key, cells in members.items()]
+
+    def _possible(self) -> dict[Cell, tuple[int, ...]]:
+        """Which values each cell has in some solution: a solution shows many at once, and the last check that the rest
+        are impossible."""
+        found: dict[Cell, set[int]] = {cell: set() for cell in self.cells}
+        while True:
+            unseen = [
+                literal for cell, values in found.items() for k, literal in enumerate(cell.literals) if k not in values
+            ]
+            self.solver.push()
+            self.solver.add(self.z3.Or(unseen))
+            more = self.solver.check() == self.z3.sat
+            model = self.solver.model() if more else None
+            self.solver.pop()
+            if not more:
+                return {cell: tuple(sorted(values)) for cell, values in found.items()}
+            for cell, values in found.items():
+                values.add(value_of(cell, model))
+
+    def clause(self, rule: Rule) -> Any:
+        same = self.equal(rule.left, rule.right)
+        unless = [self.z3.Not(cell.literals[value]) for cell, value in rule.guard]
+        return self.z3.Or([*unless, self.z3.Not(same) if rule.differ else same])
+
+    def _apply(self, symbol: Symbol, arguments: tuple[Value, ...]) -> Value:
+        if (symbol, arguments) not in self._values:
+            result = self._cell(symbol.cod)
+            unknown = [value for value in dict.fromkeys(arguments) if isinstance(value, Cell)]
+            self._limit(len(self.rules) + prod(len(cell.literals) for cell in unknown), "cases of an equation")
+            for case in itertools.product(*(range(len(cell.literals)) for cell in unknown)):
+                guard = tuple(zip(unknown, case, strict=True))
+                known = dict(guard)
+                place = tuple(known[each] if isinstance(each, Cell) else each for each in arguments)
+                self._rule(Rule(guard, self._values[symbol, place], result))
+            self._values[symbol, arguments] = result
+        return self._values[symbol, arguments]
+
+    def _cell(self, sort: Sort, place: tuple[Symbol, tuple[int, ...]] | None = None) -> Cell:
+        number = len(self.cells)
+        literals = tuple(self.z3.Bool(f"{number}={k}") for k in range(self.sizes[sort]))
+        self.solver.add(self.z3.PbEq([(literal, 1) for literal in literals], 1))
+        self.cells.append(Cell(literals, place))
+        return self.cells[-1]
+
+    def _rule(self, rule: Rule) -> None:
+        self.rules.append(rule)
+        self.solver.add(self.clause(rule))
+
+    def _tuples(self, sorts: tuple[Sort, ...]) -> Iterator[tuple[int, ...]]:
+        return itertools.product(*(range(self.sizes[sort]) for sort in sorts))
+
+    def _limit(self, count: int, what: str) -> None:
+        if count > self.limit:
+            raise TaskError(f"sizes: {count} {what} are too many, at most {self.limit} are expected")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Cells that no rule connects to others, and the rules on them."""
+
+    problem: Finite
+    cells: list[Cell]
+    rules: list[Rule]
+    possible: Mapping[Cell, tuple[int, ...]]
+
+    @cached_property
+    def solutions(self) -> list[dict[Cell, int]]:
+        """The values of its cells in tables, all solutions."""
+        free = [cell for cell in self.cells if cell.place is not None]
+        if not self.rules:
+            ranges = (self.possible[cell] for cell in free)
+            return [dict(zip(free, values, strict=True)) for values in itertools.product(*ranges)]
+        z3, solver = self.problem.z3, self.problem.z3.SolverFor("QF_FD")
+        for cell in {*self.cells, *(cell for rule in self.rules for cell in rule.cells)}:
+            solver.add(z3.PbEq([(cell.literals[value], 1) for value in self.possible[cell]], 1))
+            solver.add([z3.Not(x) for value, x in enumerate(cell.literals) if value not in self.possible[cell]])
+        solver.add([self.problem.clause(rule) for rule in self.rules])
+        found = []
+        while solver.check() == z3.sat:
+            model = solver.model()
+            found.append({cell: value_of(cell, model) for cell in free})
+            solver.add(z3.Or([z3.Not(cell.literals[value]) for cell, value in found[-1].items()]))
+        return found
+
+
+def value_of(cell: Cell, model: Any) -> int:
+    for value, literal in enumerate(cell.literals):
+        if str(model.eval(literal, model_completion=True)) == "True":
+            return value
+    raise AssertionError("a cell has one of its values")
+
+
+def _settled(rule: Rule, possible: Mapping[Cell, tuple[int, ...]]) -> bool:
+    """Whether a rule says nothing that the possible values do not say already."""
+    if any(value not in possible[cell] for cell, value in rule.guard):
+        return True
+    left, right = (possible[side] if isinstance(side, Cell) else (side,) for side in (rule.left, rule.right))
+    if rule.differ:
+        return not set(left) & set(right)
+    return len(left) == len(right) == 1 and left == right
