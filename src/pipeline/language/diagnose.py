@@ -21,7 +21,8 @@ two classes or more, and so only ever claim that something is possible:
 
 * an *ignored input*: there is a model in which a trained learner does not depend on one of its inputs, although all
   equations hold (a warning), or at least those that train it (a note);
-* *contradictions* and *conflicts*, by proof: no model at all, or none in which each type has two values or more.
+* *contradictions* and *conflicts*, by proof: no model at all, or none in which each type and each data set has two
+  values or more. Here data may be only some of the values of their types.
 """
 
 from __future__ import annotations
@@ -122,57 +123,60 @@ def _paired_values(task: Task) -> Iterator[Finding]:
 
 
 def _soft_targets(task: Task) -> Iterator[Finding]:
-    """Cross-entropies and likelihoods whose right side is no data: their least value is its entropy, not 0."""
+    """Cross-entropies and likelihoods whose least value is the entropy of their right side, and not 0."""
     for name, each in task.equations.items():
         divergence, rhs = each.divergence, each.rhs
-        entropy = divergence.hard_target or divergence.name.endswith(("cross_entropy", "_nll"))
-        constant = isinstance(rhs.op, Wire) and isinstance(rhs.op.source, Constant) and rhs.type.kind == "categorical"
-        if not entropy or (isinstance(rhs.op, Wire) and not constant):
+        if not (divergence.hard_target or divergence.name.endswith(("cross_entropy", "_nll"))):
             continue
         trained = [learner.name for learner in each.trains if learner in _learners(rhs)]
-        why = f"which trains {', '.join(trained)} to be certain" if trained else "whose entropy is its least value"
-        yield Finding("soft target", (name,), f"{divergence} against `{rhs}`, {why}; use a divergence that can be 0")
+        flat = isinstance(rhs.op, Wire) and isinstance(rhs.op.source, Constant) and rhs.type.kind == "categorical"
+        if flat or _learners(rhs):
+            why = f"and {', '.join(trained)} is trained to have little" if trained else "and not 0"
+            text = f"the least value of {divergence} is the entropy of its target `{rhs}`, {why}"
+            yield Finding("soft target", (name,), text)
 
 
 def _collusion(task: Task) -> Iterator[Finding]:
     """Learners that are trained to pass each other what the other side asks for, in what should look like data."""
     shapes = {type for source in task.sources if isinstance(source, Dataset) for _, type in source.wires}
+    pairs: dict[frozenset[Learner], dict[str, Term]] = {}
     for name, each in task.equations.items():
-        pairs: dict[tuple[Learner, Learner], Term] = {}
         for side, message in _both_ways(each):
-            for outer, inner in _nested(side, each.trains):
-                if inner.type in shapes and _sources(message) & _sources(inner) and not isinstance(inner.op, Wire):
-                    pairs.setdefault((outer.op, inner.op), inner)  # type: ignore[arg-type]
-        for (reader, writer), inner in pairs.items():
-            if not _anchored(task, reader, writer):
-                who = " and ".join(dict.fromkeys((writer.name, reader.name)))
-                text = f"{who} may pass a code of their own in `{inner}`: no other equation ties {reader.name} to data"
-                yield Finding("collusion", (name,), text)
+            for reader, writer, written in _nested(side, each.trains):
+                if written.type in shapes and _wires(message) & _wires(written):
+                    pairs.setdefault(frozenset((reader, writer)), {}).setdefault(name, written)
+    for pair, found in pairs.items():
+        if not any(_anchored(task, learner, pair - {learner}) for learner in pair):
+            who = " and ".join(sorted(learner.name for learner in pair))
+            where = next(iter(found.values()))
+            text = f"{who} may pass a code of their own in `{where}`: no other equation ties {who} to data"
+            yield Finding("collusion", tuple(found), text.replace("their", "its") if len(pair) == 1 else text)
 
 
-def _nested(side: Term, trains: tuple[Learner, ...]) -> Iterator[tuple[Term, Term]]:
-    """The applications of trained learners, each with those that it reads."""
-    for outer in side.walk():
-        if outer.op in trains:
-            yield from ((outer, inner) for inner in outer.walk() if inner is not outer and inner.op in trains)
+def _nested(side: Term, trains: tuple[Learner, ...]) -> Iterator[tuple[Learner, Learner, Term]]:
+    """Trained learners, each with those whose results it reads, and these results."""
+    for learner, outer in _applied(side, trains):
+        yield from ((learner, other, inner) for other, inner in _applied(outer, trains) if inner is not outer)
 
 
-def _anchored(task: Task, reader: Learner, writer: Learner) -> bool:
-    """Whether another equation says what the reader gives on data, without the writer; or what the writer's law is."""
-    for each in task.equations.values():
-        if writer in each.trains and each.divergence.distributional:
+def _applied(term: Term, learners: tuple[Learner, ...]) -> list[tuple[Learner, Term]]:
+    """The applications of these learners in a term."""
+    return [(t.op, t) for t in term.walk() if isinstance(t.op, Learner) and t.op in learners]
+
+
+def _anchored(task: Task, learner: Learner, others: frozenset[Learner]) -> bool:
+    """Whether some equation says what the learner gives on data, without the others and without reading its own
+    results; or what the law of its results is."""
+    for each in (each for each in task.equations.values() if learner in each.trains):
+        if each.divergence.distributional:
             return True
         for side, target in _both_ways(each):
             data = isinstance(target.op, Wire) and isinstance(target.op.source, Dataset)
-            if data and reader in each.trains and _reads_alone(side, reader, writer):
+            inputs = [below for _, term in _applied(side, (learner,)) for below in term.inputs]
+            again = any(learner in _learners(below) for below in inputs)
+            if data and inputs and not again and not others & _learners(side):
                 return True
     return False
-
-
-def _reads_alone(side: Term, reader: Learner, writer: Learner) -> bool:
-    """Whether a side applies the reader, and neither to nor within what the writer wrote."""
-    read = {below for term in side.walk() if term.op is reader for each in term.inputs for below in _learners(each)}
-    return reader in _learners(side) and writer not in read and (reader is writer or writer not in _learners(side))
 
 
 def _unreached(task: Task) -> Iterator[Finding]:
@@ -231,6 +235,10 @@ def _sources(term: Term) -> set[Source]:
     return {below.op.source for below in term.walk() if isinstance(below.op, Wire)}
 
 
+def _wires(term: Term) -> set[Term]:
+    return {below for below in term.walk() if isinstance(below.op, Wire) and not below.op.source.implicit}
+
+
 def _learners(term: Term) -> set[Learner]:
     return {below.op for below in term.walk() if isinstance(below.op, Learner)}
 
@@ -270,40 +278,47 @@ class _Look:
         return min(left, 0.3)
 
     def problem(self, names: tuple[str, ...]) -> Finite:
-        """The models of some equations, in which data have examples of all labels."""
+        """The models of some equations in which data have examples of all labels, and given boxes depend on their
+        inputs."""
         problem = Finite(self.theory, self.sizes, RULES)
         for name in names:
             problem.impose(self.theory.laws[name])
-        labels = (symbol for symbol in self.theory.symbols.values() if symbol.meaning == "label")
+        labels = (symbol for symbol in self.theory.symbols.values() if symbol.meaning == "data")
         problem.solver.add([problem.onto(symbol) for symbol in labels])
+        for symbols in self.functions(trained=False):
+            for position in range(len(symbols[0].dom)):
+                ignoring = [problem.ignores(symbol, position) for symbol in symbols]
+                problem.solver.add(problem.z3.Not(problem.z3.And(ignoring)))
         return problem
+
+    def functions(self, trained: bool) -> list[list[Symbol]]:
+        """The boxes that this task trains, or those that it is given: each as the symbols of its results."""
+        found: dict[object, list[Symbol]] = {}
+        for symbol in self.theory.symbols.values():
+            if symbol.op is not None and trained == bool(set(symbol.learners) & set(self.task.trained)):
+                found.setdefault((symbol.op, symbol.dom), []).append(symbol)
+        return list(found.values())
 
     def conflicts(self) -> Iterator[Finding]:
         """Equations that have no model, or none worth the name."""
-        if self.consistent:
+        if self.consistent or any(_contradictions(self.task)):
             return
-        for kind, least in (("contradiction", 1), ("conflict", 2)):
+        for least, finding in ((1, _contradiction), (2, _conflict)):
             core = self.core(least)
             if core and not _opposed(self.task, *(self.task.equations[name] for name in core)):
-                if kind == "contradiction":
-                    yield Finding("contradiction", core, "these equations contradict each other: no model has them all")
-                else:
-                    text = (
-                        "these equations hold together only if some type has a single value: their losses cannot all "
-                        "reach 0, and weights decide"
-                    )
-                    yield Finding("conflict", core, text, "note")
+                yield finding(core)
                 return
 
     def core(self, least: int) -> tuple[str, ...]:
-        """Equations that are proved to have no model in which each type has so many elements; none if there is no
-        proof."""
-        words = Words(self.theory)
+        """Equations that are proved to have no model in which each type and each data set has so many values; none if
+        there is no proof."""
+        theory = Theory(self.equations, partial=True)
+        words = Words(theory)
         solver = words.solver({}, self.left())
         solver.set("core.minimize", True)
-        for sort in self.theory.sorts:
-            solver.add(words.several(sort, least))
-        for name, law in self.theory.laws.items():
+        solver.add([words.several(sort, least) for sort in theory.sorts])
+        solver.add([words.varied(symbol, least) for symbol in theory.symbols.values() if symbol.meaning == "data"])
+        for name, law in theory.laws.items():
             solver.assert_and_track(words.law(law), name)
         if solver.check() != words.z3.unsat:
             return ()
@@ -312,11 +327,7 @@ class _Look:
 
     def ignored(self) -> Iterator[Finding]:
         """Inputs that a learner may ignore while the equations that train it hold."""
-        functions: dict[object, list[Symbol]] = {}
-        for symbol in self.theory.symbols.values():
-            if set(symbol.learners) & set(self.task.trained):
-                functions.setdefault((symbol.op, symbol.dom), []).append(symbol)
-        for symbols in functions.values():
+        for symbols in self.functions(trained=True):
             yield from self._ignored_by(symbols)
 
     def _ignored_by(self, symbols: list[Symbol]) -> Iterator[Finding]:
@@ -342,3 +353,14 @@ class _Look:
         found = problem.satisfiable(self.left())
         problem.solver.pop()
         return bool(found)
+
+
+def _contradiction(core: tuple[str, ...]) -> Finding:
+    return Finding("contradiction", core, "no functions satisfy these equations together")
+
+
+def _conflict(core: tuple[str, ...]) -> Finding:
+    text = (
+        "these hold together only if data or codes have a single value: not all losses can reach 0, and weights decide"
+    )
+    return Finding("conflict", core, text, "note")

@@ -1,7 +1,7 @@
 """Reasoning about tasks: their finite models, and which equations follow from which.
 
 A *model* of a task gives each type a set that is not empty, and each learner a function of its type, such that all
-equations hold for all values of their sources. Two values' four states, two for each, and get(s) as their classes:
+equations hold for all values of their sources. On four states, two of each value, get being given:
 
 >>> from pipeline.language import Dataset, Learner, Type, Uniform, cross_entropy, equation, mse, task
 >>> S, V = Type("S", (4,)), Type("V", (2,), "categorical")
@@ -43,9 +43,9 @@ get | s0 s1 s2 s3
 *What is proved.* `implies` searches for a contradiction between the premises and the negated conclusion, in the theory
 with quantifiers (z3's E-matching). If there is one, the conclusion holds in every model: on sets of any size, for any
 functions in place of the fixed boxes. So a proof is sound for whatever the networks compute, as far as the premises
-hold exactly; it says nothing about premises that hold approximately. A refutation is a finite model of the premises in
-which the conclusion fails, found on growing sets; it may give fixed boxes a meaning that theirs is not. The theory is
-undecidable, and the third answer is `unknown`.
+hold exactly and on whole types; it says nothing about premises that hold approximately, or on data alone. A refutation
+is a finite model of the premises in which the conclusion fails, found on growing sets; it may give fixed boxes a
+meaning that theirs is not. The question is undecidable, and the third answer is `unknown`.
 
 >>> putput = equation(put(put(s, a), b := Uniform("b", V).term), put(s, b), mse, trains=put)
 >>> manipulation = lens.with_equations(undo=undo)
@@ -56,7 +56,8 @@ refuted
 
 *How models are counted.* Finite sets make each place in a function's table an unknown with finitely many values. z3
 first finds the values that occur in any model; rules that these settle are dropped; what then is not connected is
-independent, and the numbers of solutions are multiplied (papers: Bayardo & Pehoushek 2000, on counting by components).
+independent, and the numbers of solutions are multiplied (components as in Bayardo & Pehoushek 2000). z3 lists the
+solutions of each component, so that one with many of them takes as long as the list is.
 """
 
 from pipeline.language.reason.implication import Answer, Counterexample, equivalent, implies

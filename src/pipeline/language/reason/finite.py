@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.language.reason.theory import Formal, Law, Sort, Symbol, Theory, Variable
 from pipeline.language.terms import TaskError
 
-LIMIT = 200_000  # rules and cells; far beyond what can be decided quickly
+LIMIT = 100_000  # entries of tables, and cases of equations: far beyond what can be decided quickly
 
 
 def z3() -> Any:
@@ -58,7 +58,7 @@ class Rule:
 class Finite:
     """The tables of a theory's symbols over sets of these sizes, and the rules that they have to obey.
 
-    Raises TaskError if a sort has no size, or there are more than `limit` rules or cells to write down.
+    Raises TaskError if a sort has no size, or there are more than `limit` entries or cases to write down.
     """
 
     def __init__(self, theory: Theory, sizes: Mapping[Sort, int], limit: int = LIMIT) -> None:
@@ -71,8 +71,9 @@ class Finite:
         self.cells: list[Cell] = []
         self.rules: list[Rule] = []
         self._values: dict[tuple[Symbol, tuple[Value, ...]], Value] = {}
-        for symbol in theory.symbols.values():
-            self._limit(len(self.cells) + prod(sizes[sort] for sort in symbol.dom), "places in tables")
+        symbols = theory.symbols.values()
+        self._limit(sum(prod(sizes[sort] for sort in (*each.dom, each.cod)) for each in symbols), "entries of tables")
+        for symbol in symbols:
             for arguments in self._tuples(symbol.dom):
                 self._values[symbol, arguments] = self._cell(symbol.cod, (symbol, arguments))
         for first, second in theory.apart:
@@ -91,7 +92,8 @@ class Finite:
             self._rule(Rule((), left, value))
 
     def assignments(self, law: Law) -> Iterator[dict[Variable, int]]:
-        self._limit(prod(self.sizes[variable.sort] for variable in law.variables), "cases of an equation")
+        cases = prod(self.sizes[variable.sort] for variable in law.variables)
+        self._limit(len(self.rules) + cases, "cases of equations")
         for values in self._tuples(tuple(variable.sort for variable in law.variables)):
             yield dict(zip(law.variables, values, strict=True))
 
@@ -144,9 +146,13 @@ class Finite:
         found = self.solver.check()
         return None if found == self.z3.unknown else bool(found == self.z3.sat)
 
+    def value(self, cell: Cell, model: Any) -> int:
+        """Which of its values a cell has in one of z3's models."""
+        return next(k for k, x in enumerate(cell.literals) if self.z3.is_true(model.eval(x, model_completion=True)))
+
     def tables(self, model: Any) -> dict[tuple[Symbol, tuple[int, ...]], int]:
         """The values at all places of the tables, in one of z3's models."""
-        return {cell.place: value_of(cell, model) for cell in self.cells if cell.place is not None}
+        return {cell.place: self.value(cell, model) for cell in self.cells if cell.place is not None}
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -189,7 +195,7 @@ class Finite:
             if not more:
                 return {cell: tuple(sorted(values)) for cell, values in found.items()}
             for cell, values in found.items():
-                values.add(value_of(cell, model))
+                values.add(self.value(cell, model))
 
     def clause(self, rule: Rule) -> Any:
         same = self.equal(rule.left, rule.right)
@@ -200,7 +206,7 @@ class Finite:
         if (symbol, arguments) not in self._values:
             result = self._cell(symbol.cod)
             unknown = [value for value in dict.fromkeys(arguments) if isinstance(value, Cell)]
-            self._limit(len(self.rules) + prod(len(cell.literals) for cell in unknown), "cases of an equation")
+            self._limit(len(self.rules) + prod(len(cell.literals) for cell in unknown), "cases of equations")
             for case in itertools.product(*(range(len(cell.literals)) for cell in unknown)):
                 guard = tuple(zip(unknown, case, strict=True))
                 known = dict(guard)
@@ -239,29 +245,22 @@ class Part:
 
     @cached_property
     def solutions(self) -> list[dict[Cell, int]]:
-        """The values of its cells in tables, all solutions."""
+        """The values of its cells in tables: all solutions, in order."""
         free = [cell for cell in self.cells if cell.place is not None]
         if not self.rules:
             ranges = (self.possible[cell] for cell in free)
             return [dict(zip(free, values, strict=True)) for values in itertools.product(*ranges)]
         z3, solver = self.problem.z3, self.problem.z3.SolverFor("QF_FD")
-        for cell in {*self.cells, *(cell for rule in self.rules for cell in rule.cells)}:
+        for cell in dict.fromkeys([*self.cells, *(cell for rule in self.rules for cell in rule.cells)]):
             solver.add(z3.PbEq([(cell.literals[value], 1) for value in self.possible[cell]], 1))
             solver.add([z3.Not(x) for value, x in enumerate(cell.literals) if value not in self.possible[cell]])
         solver.add([self.problem.clause(rule) for rule in self.rules])
         found = []
         while solver.check() == z3.sat:
             model = solver.model()
-            found.append({cell: value_of(cell, model) for cell in free})
+            found.append({cell: self.problem.value(cell, model) for cell in free})
             solver.add(z3.Or([z3.Not(cell.literals[value]) for cell, value in found[-1].items()]))
-        return found
-
-
-def value_of(cell: Cell, model: Any) -> int:
-    for value, literal in enumerate(cell.literals):
-        if str(model.eval(literal, model_completion=True)) == "True":
-            return value
-    raise AssertionError("a cell has one of its values")
+        return sorted(found, key=lambda solution: tuple(solution.values()))
 
 
 def _settled(rule: Rule, possible: Mapping[Cell, tuple[int, ...]]) -> bool:

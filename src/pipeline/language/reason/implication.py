@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.language.reason.finite import Finite, value_of
+from pipeline.language.reason.finite import Finite
 from pipeline.language.reason.models import Model, chosen_equations, model_of
 from pipeline.language.reason.theory import Formal, Sort, Symbol, Theory
 from pipeline.language.reason.words import Words
@@ -177,7 +177,7 @@ class _Question:
         tables = problem.tables(z3model)
         for assignment in problem.assignments(law):
             sides = [
-                [value if isinstance(value, int) else value_of(value, z3model) for value in side]
+                [value if isinstance(value, int) else problem.value(value, z3model) for value in side]
                 for side in zip(*problem.evaluate(law, assignment), strict=True)
             ]
             if sides[0] != sides[1]:

@@ -56,7 +56,7 @@ class Symbol:
     name: str
     dom: tuple[Sort, ...]
     cod: Sort
-    meaning: Literal["learner", "fixed", "label", "constant"]
+    meaning: Literal["learner", "fixed", "data", "constant"]
     op: Op | Composite | None = None
     learners: tuple[Learner, ...] = ()
 
@@ -110,26 +110,28 @@ class Law:
 class Theory:
     """The laws of named equations, and the symbols that these mention; `notes` say what the reading leaves out.
 
-    mentions: terms that the laws may be about besides (see `law`). Raises TaskError if an equation compares the laws
-    of random variables instead of their values.
+    mentions: terms that the laws may be about besides (see `law`); partial: whether data are only some of the values
+    of their types, all wires being functions of the example. Raises TaskError if an equation compares the laws of
+    random variables instead of their values.
     """
 
-    def __init__(self, equations: Mapping[str, Equation], *mentions: Term) -> None:
+    def __init__(self, equations: Mapping[str, Equation], *mentions: Term, partial: bool = False) -> None:
+        self.partial = partial
         self.symbols: dict[object, Symbol] = {}
         self.notes: dict[str, None] = {}
-        self._constants: dict[Symbol, Constant] = {}
+        self._numbers: dict[Symbol, tuple[Type, float]] = {}  # of constants
         self._sorts: dict[Key, Sort] = {}
         self._parents: dict[Key, Key] = {}
         self._categorical: dict[Key, bool] = {}
         for name, each in equations.items():
             if each.divergence.distributional:
                 raise TaskError(f"equation {name} compares laws ({each.divergence}), not values: leave it out")
+            if len(_parts(each.lhs.type)) != len(_parts(each.rhs.type)):
+                raise TaskError(f"equation {name} compares wires with different parts, not values: leave it out")
         sides = [*(side for each in equations.values() for side in (each.lhs, each.rhs)), *mentions]
         self._whole = _taken_as_a_whole(sides)
         for part in (part for side in sides for term in side.walk() for part in _parts(term.type)):
-            key = _key(part)
-            self._parents[key] = key
-            self._categorical[key] = self._categorical.get(key, True) and part.kind == "categorical"
+            self._meet(part)
         for each in equations.values():
             for left, right in zip(_parts(each.lhs.type), _parts(each.rhs.type), strict=True):
                 self._parents[self._root(_key(left))] = self._root(_key(right))
@@ -149,8 +151,8 @@ class Theory:
         """Constants of one type that are different numbers, so different elements."""
         return [
             (first, second)
-            for (first, one), (second, other) in combinations(self._constants.items(), 2)
-            if one.type == other.type and one.value != other.value and one.type.kind != "categorical"
+            for (first, (type, one)), (second, (same, other)) in combinations(self._numbers.items(), 2)
+            if type == same and one != other and type.kind != "categorical"
         ]
 
     def sized(self, sizes: Mapping[str, int]) -> dict[Sort, int]:
@@ -174,6 +176,7 @@ class Theory:
 
     def sort(self, type: Type) -> Sort:
         """The sort of a type that is no product, made at its first mention."""
+        self._meet(type)
         root = self._root(_key(type))
         if root not in self._sorts:
             members = [key for key in self._parents if self._root(key) == root]
@@ -196,7 +199,7 @@ class Theory:
         """The constant on the part of its wire that is at this place."""
         key = ("constant", source.type, source.value, place)
         symbol = self.symbol(key, Symbol(source.name, (), self.sort(type), "constant"))
-        self._constants[symbol] = source
+        self._numbers[symbol] = type, source.value
         return Application(symbol, ())
 
     def applied(self, term: Term) -> tuple[Op | Composite, tuple[Term, ...]]:
@@ -206,6 +209,11 @@ class Theory:
             if name is not None and _composites[term.op] in self._whole:
                 return _composites[term.op], inputs
         return term.op, term.inputs
+
+    def _meet(self, type: Type) -> None:
+        key = _key(type)
+        self._parents.setdefault(key, key)
+        self._categorical[key] = self._categorical.get(key, True) and type.kind == "categorical"
 
     def _root(self, key: Key) -> Key:
         while self._parents[key] != key:
@@ -268,10 +276,20 @@ class _Reader:
         _, type = source.wires[index]
         if isinstance(source, Constant):
             return tuple(self.theory.constant(source, part, place) for place, part in enumerate(_parts(type)))
+        if self.theory.partial and isinstance(source, Dataset):
+            return self._column(source, index, source.wires[index][0].rstrip("'"), (self._example(source),))
         key = key_wire(source)
         if key is None or index == key or len(self.wires[source]) == 1:
             return self._variable(source, index)
-        return self._label(source, index, self._variable(source, key))
+        name = "label" if len(source.wires) == 2 else f"label_{source.wires[index][0].rstrip(chr(39))}"
+        return self._column(source, index, name, self._variable(source, key))
+
+    def _example(self, source: Source) -> Variable:
+        """Which example a draw is."""
+        if (source, -1) not in self.variables:
+            sort = self.theory.sort(Type(f"examples of {_data(source)}"))
+            self.variables[source, -1] = (Variable(source.name, sort),)
+        return self.variables[source, -1][0]
 
     def _variable(self, source: Source, index: int) -> tuple[Variable, ...]:
         name, type = source.wires[index]
@@ -279,16 +297,19 @@ class _Reader:
             self.variables[source, index] = tuple(Variable(name, self.theory.sort(part)) for part in _parts(type))
         return self.variables[source, index]
 
-    def _label(self, source: Source, index: int, key: tuple[Variable, ...]) -> tuple[Formal, ...]:
-        """A wire of a joint draw, as a function of the draw's key wire. All draws of a data set share it."""
-        (wire, type), data = source.wires[index], source.name.rstrip("'")
-        name = "label" if len(source.wires) == 2 else f"label_{wire.rstrip(chr(39))}"
+    def _column(self, source: Source, index: int, name: str, key: tuple[Variable, ...]) -> tuple[Formal, ...]:
+        """A wire of a joint draw, as a function of what says which draw it is. All draws of a data set share it."""
         dom = tuple(variable.sort for variable in key)
         made: list[Formal] = []
-        for place, part in enumerate(_parts(type)):
-            symbol = Symbol(name, dom, self.theory.sort(part), "label")
-            made.append(Application(self.theory.symbol(("label", data, index, place), symbol), key))
+        for place, part in enumerate(_parts(source.wires[index][1])):
+            symbol = Symbol(name, dom, self.theory.sort(part), "data")
+            made.append(Application(self.theory.symbol((_data(source), index, place), symbol), key))
         return tuple(made)
+
+
+def _data(source: Source) -> str:
+    """The name of the data set that independent draws are of."""
+    return source.name.rstrip("'")
 
 
 def key_wire(source: Source) -> int | None:

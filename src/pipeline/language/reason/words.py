@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.language.reason.finite import z3
-from pipeline.language.reason.theory import Formal, Law, Sort, Theory
+from pipeline.language.reason.theory import Formal, Law, Sort, Symbol, Theory
 
 
 class Words:
@@ -36,6 +36,11 @@ class Words:
     def several(self, sort: Sort, count: int) -> Any:
         """The formula that a sort has so many elements or more."""
         return self.z3.Distinct([self.z3.FreshConst(self.sorts[sort]) for _ in range(count)])
+
+    def varied(self, symbol: Symbol, count: int) -> Any:
+        """The formula that a function takes so many values or more."""
+        places = [[self.z3.FreshConst(self.sorts[sort]) for sort in symbol.dom] for _ in range(count)]
+        return self.z3.Distinct([self.functions[symbol](*place) for place in places])
 
     def law(self, law: Law) -> Any:
         """The law as a closed formula."""
