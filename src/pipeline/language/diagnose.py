@@ -263,6 +263,7 @@ class _Look:
     def __init__(self, task: Task, deadline: float) -> None:
         self.task, self.deadline = task, deadline
         self.equations = {n: each for n, each in task.equations.items() if not each.divergence.distributional}
+        self.complete = len(self.equations) == len(task.equations)
         self.theory = Theory(self.equations)
         classes = (sum(sort.categorical for sort in symbol.dom) for symbol in self.theory.symbols.values())
         large = 2 ** (1 + max(1, *classes, 0))
@@ -341,7 +342,7 @@ class _Look:
         for position, sort in enumerate(symbols[0].dom):
             if not self._can_ignore(own, symbols, position):
                 continue
-            everywhere = bool(self.consistent) and self._can_ignore(self.whole, symbols, position)
+            everywhere = self.complete and bool(self.consistent) and self._can_ignore(self.whole, symbols, position)
             surely = everywhere and not any(symbol.meaning == "fixed" for symbol in self.theory.symbols.values())
             what = "all equations" if everywhere else "the equations that train it"
             text = f"{what} can hold while {symbols[0].name} ignores its input {position + 1} ({sort.name})"

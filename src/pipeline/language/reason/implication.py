@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.language.reason.finite import Finite
 from pipeline.language.reason.models import Model, chosen_equations, model_of
-from pipeline.language.reason.theory import Formal, Sort, Symbol, Theory
+from pipeline.language.reason.theory import Law, Sort, Symbol, Theory, Variable
 from pipeline.language.reason.words import Words
 from pipeline.language.task import Equation, Task
 
@@ -173,20 +173,12 @@ class _Question:
         return bool(solver.check() == words.z3.unsat)
 
     def refuted(self, problem: Finite) -> Answer:
-        law, z3model = self.theory.laws[ASKED], problem.solver.model()
-        tables = problem.tables(z3model)
-        for assignment in problem.assignments(law):
-            sides = [
-                [value if isinstance(value, int) else problem.value(value, z3model) for value in side]
-                for side in zip(*problem.evaluate(law, assignment), strict=True)
-            ]
-            if sides[0] != sides[1]:
-                break
-        formals = zip(*law.pairs, strict=True)
-        shown = [_tuple(pair) for pair in zip(formals, sides, strict=True)]
-        at = tuple((variable.name, variable.sort.element(index)) for variable, index in assignment.items())
+        """The answer that a solved problem gives."""
+        assignment, left, right = _failure(problem, self.theory.laws[ASKED])
         example = Counterexample(
-            model_of(problem, tables), at, ((str(self.then.lhs), shown[0]), (str(self.then.rhs), shown[1]))
+            model_of(problem, problem.tables(problem.solver.model())),
+            tuple((variable.name, variable.sort.element(index)) for variable, index in assignment.items()),
+            ((str(self.then.lhs), left), (str(self.then.rhs), right)),
         )
         return self.answer("refuted", f"a model with {_listed(problem.sizes)}", example)
 
@@ -200,9 +192,19 @@ def _classifies(symbol: Symbol) -> bool:
     return len(symbol.dom) == 1 and symbol.cod.categorical and not symbol.dom[0].categorical
 
 
-def _tuple(side: tuple[tuple[Formal, ...], list[int]]) -> str:
-    elements = [formal.sort.element(index) for formal, index in zip(*side, strict=True)]
-    return elements[0] if len(elements) == 1 else f"({', '.join(elements)})"
+def _failure(problem: Finite, law: Law) -> tuple[dict[Variable, int], str, str]:
+    """Where a law fails in the solution that was found, and what its two sides are there."""
+    solution = problem.solver.model()
+    for assignment in problem.assignments(law):
+        sides: tuple[list[str], list[str]] = ([], [])
+        for (formal, _), values in zip(law.pairs, problem.evaluate(law, assignment), strict=True):
+            for side, value in zip(sides, values, strict=True):
+                index = value if isinstance(value, int) else problem.value(value, solution)
+                side.append(formal.sort.element(index))
+        left, right = (side[0] if len(side) == 1 else f"({', '.join(side)})" for side in sides)
+        if left != right:
+            return assignment, left, right
+    raise AssertionError("the solution is of a problem in which the law fails")
 
 
 def _listed(sizes: Mapping[Sort, int]) -> str:
