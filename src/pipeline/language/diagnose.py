@@ -289,7 +289,7 @@ class _Look:
         for symbols in self.functions(trained=False):
             for position in range(len(symbols[0].dom)):
                 ignoring = [problem.ignores(symbol, position) for symbol in symbols]
-                problem.solver.add(problem.z3.Not(problem.z3.And(ignoring)))
+                problem.solver.add(problem.z3.Not(problem.every(ignoring)))
         return problem
 
     def functions(self, trained: bool) -> list[list[Symbol]]:

@@ -1,4 +1,4 @@
-"""Laws on finite sets, as a problem for z3's solver of finite domains.
+"""Laws on finite sets, as a problem for z3 without quantifiers.
 
 Every unknown is a *cell* with finitely many values: a place in the table of a function, or the value of an application
 whose arguments are unknown themselves. A law becomes one rule for each assignment of its variables. Cells that no rule
@@ -8,7 +8,7 @@ connects are independent, so the number of solutions is the product of the numbe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -31,8 +31,9 @@ def z3() -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """An unknown; the k-th literal says that it is the k-th value."""
+    """An unknown, as a bit vector; the k-th literal says that it is the k-th value."""
 
+    bits: Any
     literals: tuple[Any, ...]
     place: tuple[Symbol, tuple[int, ...]] | None = None  # in a table
 
@@ -67,7 +68,9 @@ class Finite:
             if sort not in sizes:
                 raise TaskError(f"the size of type {sort.name} is missing")
         self.z3 = z3()
-        self.solver = self.z3.SolverFor("QF_FD")
+        # Of its own, so that which solution comes first does not depend on what was asked before.
+        self.context = self.z3.Context()
+        self.solver = self.z3.SimpleSolver(ctx=self.context)
         self.cells: list[Cell] = []
         self.rules: list[Rule] = []
         self._values: dict[tuple[Symbol, tuple[Value, ...]], Value] = {}
@@ -107,37 +110,43 @@ class Finite:
     def equal(self, left: Value, right: Value) -> Any:
         """The formula that two values are the same."""
         if isinstance(left, int) and isinstance(right, int):
-            return self.z3.BoolVal(left == right)
+            return self.z3.BoolVal(left == right, self.context)
         if isinstance(left, int):
             left, right = right, left
         assert isinstance(left, Cell)
         if isinstance(right, int):
             return left.literals[right]
-        return self.z3.And([self.z3.Implies(a, b) for a, b in zip(left.literals, right.literals, strict=True)])
+        return left.bits == right.bits
 
     def ignores(self, symbol: Symbol, position: int) -> Any:
         """The formula that a function does not depend on its input at this position."""
         tables = [self._values[symbol, a] for a in self._tuples(symbol.dom)]
         firsts = [self._values[symbol, (*a[:position], 0, *a[position + 1 :])] for a in self._tuples(symbol.dom)]
-        return self.z3.And([self.equal(one, first) for one, first in zip(tables, firsts, strict=True)])
+        return self.every([self.equal(one, first) for one, first in zip(tables, firsts, strict=True)])
 
     def ascending(self, symbol: Symbol) -> Any:
         """The formula that a function of one input does not decrease, by the elements' numbers."""
         line = [self._values[symbol, place] for place in self._tuples(symbol.dom)]
-        every = range(self.sizes[symbol.cod])
-        return self.z3.And(
+        values = range(self.sizes[symbol.cod])
+        return self.every(
             [
-                self.z3.Implies(self.equal(after, k), self.z3.Or([self.equal(before, j) for j in every[: k + 1]]))
+                self.z3.Implies(self.equal(after, k), self.some([self.equal(before, j) for j in values[: k + 1]]))
                 for before, after in itertools.pairwise(line)
-                for k in every
+                for k in values
             ]
         )
 
     def onto(self, symbol: Symbol) -> Any:
         """The formula that a function takes all values."""
         tables = [self._values[symbol, a] for a in self._tuples(symbol.dom)]
-        every = range(self.sizes[symbol.cod])
-        return self.z3.And([self.z3.Or([self.equal(value, k) for value in tables]) for k in every])
+        values = range(self.sizes[symbol.cod])
+        return self.every([self.some([self.equal(each, value) for each in tables]) for value in values])
+
+    def every(self, formulas: Iterable[Any]) -> Any:
+        return self.z3.And([*formulas], self.context)
+
+    def some(self, formulas: Iterable[Any]) -> Any:
+        return self.z3.Or([*formulas], self.context)
 
     def satisfiable(self, seconds: float | None = None) -> bool | None:
         """Whether there is a solution; None if that is not clear in time."""
@@ -148,7 +157,7 @@ class Finite:
 
     def value(self, cell: Cell, model: Any) -> int:
         """Which of its values a cell has in one of z3's models."""
-        return next(k for k, x in enumerate(cell.literals) if self.z3.is_true(model.eval(x, model_completion=True)))
+        return int(model.eval(cell.bits, model_completion=True).as_long())
 
     def tables(self, model: Any) -> dict[tuple[Symbol, tuple[int, ...]], int]:
         """The values at all places of the tables, in one of z3's models."""
@@ -188,7 +197,7 @@ class Finite:
                 literal for cell, values in found.items() for k, literal in enumerate(cell.literals) if k not in values
             ]
             self.solver.push()
-            self.solver.add(self.z3.Or(unseen))
+            self.solver.add(self.some(unseen))
             more = self.solver.check() == self.z3.sat
             model = self.solver.model() if more else None
             self.solver.pop()
@@ -200,7 +209,7 @@ class Finite:
     def clause(self, rule: Rule) -> Any:
         same = self.equal(rule.left, rule.right)
         unless = [self.z3.Not(cell.literals[value]) for cell, value in rule.guard]
-        return self.z3.Or([*unless, self.z3.Not(same) if rule.differ else same])
+        return self.some([*unless, self.z3.Not(same) if rule.differ else same])
 
     def _apply(self, symbol: Symbol, arguments: tuple[Value, ...]) -> Value:
         if (symbol, arguments) not in self._values:
@@ -216,11 +225,12 @@ class Finite:
         return self._values[symbol, arguments]
 
     def _cell(self, sort: Sort, place: tuple[Symbol, tuple[int, ...]] | None = None) -> Cell:
-        number = len(self.cells)
-        literals = tuple(self.z3.Bool(f"{number}={k}") for k in range(self.sizes[sort]))
-        self.solver.add(self.z3.PbEq([(literal, 1) for literal in literals], 1))
-        self.cells.append(Cell(literals, place))
-        return self.cells[-1]
+        size = self.sizes[sort]
+        bits = self.z3.BitVec(str(len(self.cells)), max(1, (size - 1).bit_length()), self.context)
+        cell = Cell(bits, tuple(bits == value for value in range(size)), place)
+        self.solver.add(self.some(cell.literals))
+        self.cells.append(cell)
+        return cell
 
     def _rule(self, rule: Rule) -> None:
         self.rules.append(rule)
@@ -250,16 +260,16 @@ class Part:
         if not self.rules:
             ranges = (self.possible[cell] for cell in free)
             return [dict(zip(free, values, strict=True)) for values in itertools.product(*ranges)]
-        z3, solver = self.problem.z3, self.problem.z3.SolverFor("QF_FD")
+        problem, z3 = self.problem, self.problem.z3
+        solver = z3.SimpleSolver(ctx=problem.context)
         for cell in dict.fromkeys([*self.cells, *(cell for rule in self.rules for cell in rule.cells)]):
-            solver.add(z3.PbEq([(cell.literals[value], 1) for value in self.possible[cell]], 1))
-            solver.add([z3.Not(x) for value, x in enumerate(cell.literals) if value not in self.possible[cell]])
-        solver.add([self.problem.clause(rule) for rule in self.rules])
+            solver.add(problem.some(cell.literals[value] for value in self.possible[cell]))
+        solver.add([problem.clause(rule) for rule in self.rules])
         found = []
         while solver.check() == z3.sat:
             model = solver.model()
-            found.append({cell: self.problem.value(cell, model) for cell in free})
-            solver.add(z3.Or([z3.Not(cell.literals[value]) for cell, value in found[-1].items()]))
+            found.append({cell: problem.value(cell, model) for cell in free})
+            solver.add(problem.some(z3.Not(cell.literals[value]) for cell, value in found[-1].items()))
         return sorted(found, key=lambda solution: tuple(solution.values()))
 
 

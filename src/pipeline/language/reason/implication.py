@@ -156,7 +156,7 @@ class _Question:
                 problem.impose(law)
         law = self.theory.laws[ASKED]
         pairs = [pair for each in problem.assignments(law) for pair in problem.evaluate(law, each)]
-        problem.solver.add(problem.z3.Or([problem.z3.Not(problem.equal(*pair)) for pair in pairs]))
+        problem.solver.add(problem.some(problem.z3.Not(problem.equal(*pair)) for pair in pairs))
         # Elements have no names, so the states can be in order of their first class: fewer cases, and clearer tables.
         first = {symbol.dom: symbol for symbol in reversed(self.theory.symbols.values()) if _classifies(symbol)}
         problem.solver.add([problem.ascending(symbol) for symbol in first.values()])
