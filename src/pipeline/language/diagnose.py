@@ -147,10 +147,10 @@ def _collusion(task: Task) -> Iterator[Finding]:
                     pairs.setdefault(frozenset((reader, writer)), {}).setdefault(name, written)
     for pair, found in pairs.items():
         if not any(_anchored(task, learner, pair - {learner}) for learner in pair):
-            who = " and ".join(sorted(learner.name for learner in pair))
+            who, whose = " and ".join(sorted(learner.name for learner in pair)), "its" if len(pair) == 1 else "their"
             where = next(iter(found.values()))
-            text = f"{who} may pass a code of their own in `{where}`: no other equation ties {who} to data"
-            yield Finding("collusion", tuple(found), text.replace("their", "its") if len(pair) == 1 else text)
+            text = f"{who} may pass a code of {whose} own in `{where}`: no other equation ties {who} to data"
+            yield Finding("collusion", tuple(found), text)
 
 
 def _nested(side: Term, trains: tuple[Learner, ...]) -> Iterator[tuple[Learner, Learner, Term]]:

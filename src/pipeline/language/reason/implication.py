@@ -32,7 +32,7 @@ class Counterexample:
         width = max(len(term) for term, _ in self.sides)
         where = ", ".join(f"{name} = {element}" for name, element in self.at)
         lines = [f"  {term:<{width}} = {element}" for term, element in self.sides]
-        return "\n".join([str(self.model), f"fails at {where}:".replace("fails at :", "fails:"), *lines])
+        return "\n".join([str(self.model), f"fails at {where}:" if where else "fails:", *lines])
 
 
 @dataclass(frozen=True)

@@ -276,12 +276,13 @@ class _Reader:
         _, type = source.wires[index]
         if isinstance(source, Constant):
             return tuple(self.theory.constant(source, part, place) for place, part in enumerate(_parts(type)))
+        wire = source.wires[index][0].rstrip("'")
         if self.theory.partial and isinstance(source, Dataset):
-            return self._column(source, index, source.wires[index][0].rstrip("'"), (self._example(source),))
+            return self._column(source, index, wire, (self._example(source),))
         key = key_wire(source)
         if key is None or index == key or len(self.wires[source]) == 1:
             return self._variable(source, index)
-        name = "label" if len(source.wires) == 2 else f"label_{source.wires[index][0].rstrip(chr(39))}"
+        name = "label" if len(source.wires) == 2 else f"label_{wire}"
         return self._column(source, index, name, self._variable(source, key))
 
     def _example(self, source: Source) -> Variable:
