@@ -20,6 +20,8 @@ import torch
         "task",
         "notation",
         "compile",
+        "reason",
+        "diagnose",
         "wiring",
         "interchange",
         "",
