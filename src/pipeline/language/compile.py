@@ -24,7 +24,6 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -36,7 +35,7 @@ from pipeline.language.binding import Binder
 from pipeline.language.sources import Draws, Source, Wire
 from pipeline.language.task import Equation, Player, Task
 from pipeline.language.terms import Learner, Term, Value
-from pipeline.language.weighing import Expected, Weigher, mean_loss, rows, spread, value_of
+from pipeline.language.weighing import aligned_inputs, is_plain, mean_loss, rows, spread_to, value_of
 
 # ------------------------------------------------------------------------------------------------------- definition
 
@@ -52,14 +51,14 @@ def evaluate(term: Term, draws: Draws) -> Value:
 def loss(equation: Equation, draws: Draws, name: str = "") -> Tensor:
     """The loss of an equation on one draw, by the definition: a scalar. name: chooses the draw of a random divergence."""
     weights: dict[Term, Tensor] = {}
-    lhs, rhs = (_evaluate(side, draws, weights) for side in (equation.lhs, equation.rhs))
+    lhs, rhs = (_evaluate(side, draws, weights) for side in _sides(equation))
     return _loss(name, equation, lhs, rhs, weights, draws)
 
 
 def _evaluate(term: Term, draws: Draws, weights: dict[Term, Tensor]) -> Value:
     if isinstance(term.op, Wire):
         return _draw(term.op.source, draws)[term.op.index]
-    return value_of(term, [_evaluate(below, draws, weights) for below in term.inputs], weights, draws.batch)
+    return value_of(term, [_evaluate(below, draws, weights) for below in aligned_inputs(term)], weights, draws.batch)
 
 
 def _draw(source: Source, draws: Draws) -> tuple[Value, ...]:
@@ -73,14 +72,16 @@ def _draw(source: Source, draws: Draws) -> tuple[Value, ...]:
 def _loss(
     name: str, equation: Equation, lhs: Value, rhs: Value, weights: Mapping[Term, Tensor], draws: Draws
 ) -> Tensor:
+    """The loss from the values of both sides on the equation's axes."""
     divergence, type = equation.divergence, equation.lhs.type
     generator = draws.generator(f"{divergence} of {name}") if divergence.random else None
-    weighers = equation.weighers
-    if not weighers:
-        return divergence.loss(lhs, rhs, type, generator)
-    axes, batch = equation.axes, draws.batch
-    left, right = (spread(v, t.axes, axes, batch) for v, t in ((lhs, equation.lhs), (rhs, equation.rhs)))
-    return mean_loss(divergence.each(left, right, type, generator), axes, weighers, weights, batch)
+    each = divergence.each(lhs, rhs, type, generator)
+    return mean_loss(each, equation.axes, equation.weighers, weights, draws.batch)
+
+
+def _sides(equation: Equation) -> tuple[Term, Term]:
+    """Both sides, on all axes of the equation."""
+    return spread_to(equation.lhs, equation.axes), spread_to(equation.rhs, equation.axes)
 
 
 # --------------------------------------------------------------------------------------------------------- compiled
@@ -90,26 +91,25 @@ def _loss(
 class Call:
     """One instruction: terms with the same learner, computed together, or any single term.
 
-    grad: whether a moved learner can change it; plain: whether it is computed from its inputs' values as they are;
-    last_uses: the values that nothing needs afterwards; ready: the equations whose sides are known then.
+    inputs: what each term is computed from; grad: whether a moved learner can change it; last_uses: the values that
+    nothing needs afterwards; ready: the equations whose sides are known then.
     """
 
     terms: tuple[Term, ...]
+    inputs: tuple[tuple[Term, ...], ...]
     grad: bool = True
-    plain: bool = True
     last_uses: tuple[Term, ...] = ()
     ready: tuple[str, ...] = ()
 
     def run(self, slots: dict[Term, Value], weights: dict[Term, Tensor], batch: int) -> None:
         if len(self.terms) > 1:
             return self._run_merged(slots)
-        (term,) = self.terms
-        inputs = [slots[below] for below in term.inputs]
-        slots[term] = term.op.compute(term, inputs) if self.plain else value_of(term, inputs, weights, batch)
+        (term,), (below,) = self.terms, self.inputs
+        inputs = [slots[each] for each in below]
+        slots[term] = term.op.compute(term, inputs) if is_plain(term) else value_of(term, inputs, weights, batch)
 
     def _run_merged(self, slots: dict[Term, Value]) -> None:
-        columns = zip(*(term.inputs for term in self.terms), strict=True)
-        parts = [[slots[below] for below in column] for column in columns]
+        parts = [[slots[below] for below in column] for column in zip(*self.inputs, strict=True)]
         result = self.terms[0].op.compute(self.terms[0], [torch.cat(part) for part in parts])
         slots.update(zip(self.terms, result.split([len(value) for value in parts[0]]), strict=True))
 
@@ -120,7 +120,8 @@ class Move:
     def __init__(self, name: str, equations: Mapping[str, Equation], learners: Sequence[Learner], merge: bool) -> None:
         self.name, self.equations, self.learners = name, dict(equations), tuple(learners)
         self.groups = _groups(self.equations, learners)
-        self.sources, self.calls, self.ready = _schedule(self.equations, set(learners), merge)
+        self.sides = {name: _sides(each) for name, each in self.equations.items()}
+        self.sources, self.calls, self.ready = _schedule(self.sides, set(learners), merge)
 
     def losses(self, draws: Draws) -> dict[str, Tensor]:
         """The loss of each equation, a scalar, with its graph."""
@@ -133,8 +134,11 @@ class Move:
             found[name] = self._loss(name, slots, weights, draws)
         learning = torch.is_grad_enabled()
         for call in self.calls:
-            with nullcontext() if call.grad or not learning else torch.no_grad():
+            if call.grad or not learning:
                 call.run(slots, weights, draws.batch)
+            else:
+                with torch.no_grad():
+                    call.run(slots, weights, draws.batch)
             for name in call.ready:
                 found[name] = self._loss(name, slots, weights, draws)
             for term in call.last_uses:
@@ -142,8 +146,8 @@ class Move:
         return found
 
     def _loss(self, name: str, slots: Mapping[Term, Value], weights: Mapping[Term, Tensor], draws: Draws) -> Tensor:
-        each = self.equations[name]
-        return _loss(name, each, slots[each.lhs], slots[each.rhs], weights, draws)
+        lhs, rhs = self.sides[name]
+        return _loss(name, self.equations[name], slots[lhs], slots[rhs], weights, draws)
 
     def backward(self, losses: Mapping[str, Tensor], progress: float = 0.0, scale: float = 1.0) -> None:
         """Put into each learner's `.grad` the gradient of its own weighted sum of losses (times `scale`)."""
@@ -226,42 +230,50 @@ def _groups(
 
 
 def _schedule(
-    equations: Mapping[str, Equation], moved: set[Learner], merge: bool
+    sides: Mapping[str, tuple[Term, Term]], moved: set[Learner], merge: bool
 ) -> tuple[tuple[Source, ...], tuple[Call, ...], tuple[str, ...]]:
     """The sources to draw, the calls in an order in which every input comes before its use, and the equations between
     sources alone."""
-    terms: dict[Term, None] = {}
-    for each in equations.values():
-        for side in (each.lhs, each.rhs):
-            terms.update(dict.fromkeys(side.walk()))
-    sources = tuple(dict.fromkeys(term.op.source for term in terms if isinstance(term.op, Wire)))
-    level, live = _levels(terms, moved)
+    inputs = _inputs(side for pair in sides.values() for side in pair)
+    sources = tuple(dict.fromkeys(term.op.source for term in inputs if isinstance(term.op, Wire)))
+    level, live = _levels(inputs, moved)
     buckets: dict[Any, list[Term]] = {}
-    for term in terms:
+    for term, below in inputs.items():
         if not isinstance(term.op, Wire):
-            mergeable = merge and term.inputs and isinstance(term.op, Learner) and _stackable(term)
+            mergeable = merge and below and isinstance(term.op, Learner) and _stackable(term.op)
             buckets.setdefault((term.op, level[term], term in live) if mergeable else term, []).append(term)
     # A learner's calls come before the fixed boxes of the same level, which may use them.
     order = sorted(buckets.values(), key=lambda bucket: (level[bucket[0]], not isinstance(bucket[0].op, Learner)))
-    calls = [Call(tuple(bucket), any(term in live for term in bucket), _plain(bucket[0])) for bucket in order]
+    calls = [
+        Call(tuple(bucket), tuple(inputs[term] for term in bucket), any(term in live for term in bucket))
+        for bucket in order
+    ]
     made = {term: position for position, call in enumerate(calls) for term in call.terms}
-    ready = {name: max(made.get(each.lhs, -1), made.get(each.rhs, -1)) for name, each in equations.items()}
+    ready = {name: max(made.get(side, -1) for side in pair) for name, pair in sides.items()}
     at_once = tuple(name for name, position in ready.items() if position < 0)
-    return sources, _with_last_uses(calls, made, ready, equations), at_once
+    return sources, _with_last_uses(calls, made, ready, sides), at_once
 
 
-def _stackable(term: Term) -> bool:
-    """Whether calls of the term's learner may run as one batch: examples are independent, values are tensors whose
-    rows are those of the term."""
-    box = term.op
-    assert isinstance(box, Learner)
-    product = any(type.kind == "product" for type in (*box.dom, box.cod))
-    return box.independent and not product and all(below.axes == term.axes for below in term.inputs)
+def _inputs(sides: Iterable[Term]) -> dict[Term, tuple[Term, ...]]:
+    """All that has to be computed, inputs first, and what each is computed from."""
+    found: dict[Term, tuple[Term, ...]] = {}
+    pending = [(side, False) for side in reversed(list(sides))]
+    while pending:
+        term, ready = pending.pop()
+        if term in found:
+            continue
+        below = aligned_inputs(term)
+        if ready:
+            found[term] = below
+        else:
+            pending.append((term, True))
+            pending.extend((each, False) for each in reversed(below))
+    return found
 
 
-def _plain(term: Term) -> bool:
-    special = isinstance(term.op, Weigher | Expected)
-    return not special and bool(term.inputs) and all(below.axes == term.axes for below in term.inputs)
+def _stackable(learner: Learner) -> bool:
+    """Whether calls may run as one batch: examples are independent, and values are tensors."""
+    return learner.independent and all(type.kind != "product" for type in (*learner.dom, learner.cod))
 
 
 def _levels(terms: Iterable[Term], moved: set[Learner]) -> tuple[dict[Term, int], set[Term]]:
@@ -286,15 +298,15 @@ def _moves(term: Term, moved: set[Learner]) -> bool:
 
 
 def _with_last_uses(
-    calls: list[Call], made: Mapping[Term, int], ready: Mapping[str, int], equations: Mapping[str, Equation]
+    calls: list[Call], made: Mapping[Term, int], ready: Mapping[str, int], sides: Mapping[str, tuple[Term, Term]]
 ) -> tuple[Call, ...]:
     """Note on each call the equations that it completes, and the values that nothing needs after it."""
     last: dict[Term, int] = dict(made)
     for position, call in enumerate(calls):
-        for term in call.terms:
-            last.update(dict.fromkeys(term.inputs, position))
-    for name, each in equations.items():
-        for side in (each.lhs, each.rhs):
+        for below in call.inputs:
+            last.update(dict.fromkeys(below, position))
+    for name, pair in sides.items():
+        for side in pair:
             last[side] = max(last.get(side, -1), ready[name])
     dropped: dict[int, list[Term]] = {}
     for term, position in last.items():

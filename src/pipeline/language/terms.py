@@ -510,7 +510,8 @@ class Scaling(Op):
         return f"× {number(self.factor)}"
 
     def show(self, inputs: tuple[Term, ...]) -> str:
-        return f"{number(self.factor)} * {inputs[0]}"
+        inner = f"({inputs[0]})" if isinstance(inputs[0].op, Scaling) else str(inputs[0])
+        return f"{number(self.factor)} * {inner}"
 
     def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
         return inputs[0] * self.factor
