@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -34,8 +34,10 @@ from torch import Tensor
 from pipeline.language.binding import Binder
 from pipeline.language.sources import Draws, Source, Wire
 from pipeline.language.task import Equation, Player, Task
-from pipeline.language.terms import Learner, Term, Value
+from pipeline.language.terms import Learner, TaskError, Term, Value
 from pipeline.language.weighing import aligned_inputs, is_plain, mean_loss, rows, spread_to, value_of
+
+Fuse = Literal["default", "reduce-overhead", "max-autotune"]
 
 # ------------------------------------------------------------------------------------------------------- definition
 
@@ -117,19 +119,31 @@ class Call:
 class Move:
     """What one player does in a step: the losses of the equations that train its learners, and their gradients."""
 
-    def __init__(self, name: str, equations: Mapping[str, Equation], learners: Sequence[Learner], merge: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        equations: Mapping[str, Equation],
+        learners: Sequence[Learner],
+        merge: bool = False,
+        fuse: Fuse | None = None,
+    ) -> None:
         self.name, self.equations, self.learners = name, dict(equations), tuple(learners)
         self.groups = _groups(self.equations, learners)
         self.sides = {name: _sides(each) for name, each in self.equations.items()}
         self.sources, self.calls, self.ready = _schedule(self.sides, set(learners), merge)
+        self._wires = tuple(wire for source in self.sources for wire in source)
+        # dynamic=False: a batch has one size, and graphs of one size are the fastest.
+        self._compute = torch.compile(self._run, mode=fuse, dynamic=False) if fuse else self._run
 
     def losses(self, draws: Draws) -> dict[str, Tensor]:
         """The loss of each equation, a scalar, with its graph."""
-        slots: dict[Term, Value] = {}
+        return self._compute([value for source in self.sources for value in _draw(source, draws)], draws)
+
+    def _run(self, drawn: Sequence[Value], draws: Draws) -> dict[str, Tensor]:
+        """The losses from the values of the sources' wires."""
+        slots: dict[Term, Value] = dict(zip(self._wires, drawn, strict=True))
         weights: dict[Term, Tensor] = {}
         found: dict[str, Tensor] = {}
-        for source in self.sources:
-            slots.update(zip(source, _draw(source, draws), strict=True))
         for name in self.ready:
             found[name] = self._loss(name, slots, weights, draws)
         learning = torch.is_grad_enabled()
@@ -164,22 +178,22 @@ class Move:
 class Program:
     """A compiled task. `moves` are to be made in turn; a step of a game without turns is one move of everybody."""
 
-    def __init__(self, task: Task, merge: bool = False) -> None:
+    def __init__(self, task: Task, merge: bool = False, fuse: Fuse | None = None) -> None:
         self.task = task
         players = task.players
         if not players or task.play == "simultaneous":
             players = (Player("all", task.trained),)
         self.moves: tuple[Move, ...] = tuple(
-            chain.from_iterable([self._move(player, merge)] * player.steps for player in players)
+            chain.from_iterable([self._move(player, merge, fuse)] * player.steps for player in players)
         )
 
-    def _move(self, player: Player, merge: bool) -> Move:
+    def _move(self, player: Player, merge: bool, fuse: Fuse | None) -> Move:
         mine = {
             name: each
             for name, each in self.task.equations.items()
             if any(learner in each.trains for learner in player.learners)
         }
-        return Move(player.name, mine, player.learners, merge)
+        return Move(player.name, mine, player.learners, merge, fuse)
 
     def freeze(self) -> None:
         """Let exactly the trained learners' parameters require gradients."""
@@ -193,9 +207,21 @@ class Program:
         return [parameter for learner in self.task.trained for parameter in learner.parameters]
 
 
-def compile_task(task: Task, merge: bool = False) -> Program:
-    """Compile a task; `merge` runs independent calls of one learner as one batch."""
-    program = Program(task, merge)
+def compile_task(task: Task, merge: bool = False, fuse: Fuse | None = None) -> Program:
+    """Compile a task.
+
+    merge: run independent calls of one learner as one batch; fuse: hand the step's operations to `torch.compile` in
+    this mode (`reduce-overhead` makes CUDA graphs). That takes a minute at the first step and a C++ compiler, pays where
+    nets are small, and is not for tasks with derivatives or inner optima, which need the graph as it is.
+    Raises TaskError if `fuse` is asked for such a task.
+    """
+    if fuse and any(
+        isinstance(t.op, Binder) for e in task.equations.values() for s in (e.lhs, e.rhs) for t in s.walk()
+    ):
+        raise TaskError(
+            "torch.compile cannot differentiate twice: a task with derivatives or inner optima runs without"
+        )
+    program = Program(task, merge, fuse)
     program.freeze()
     return program
 

@@ -256,7 +256,7 @@ class Task:
         """
         wires = tuple(Dataset(f"the inputs of {learner.name}", _wire_names(learner.dom)))
         before, after = learner(*wires), diagram(*wires)
-        new = tuple(each for each in _mentioned(after) if each not in self.learners)
+        new = tuple(each for each in _mentioned(after) if each is learner or each not in self.learners)
         filled = self._with({learner: diagram}, {learner: tuple(dict.fromkeys(new))})
         return filled._recorded(Refinement("fill", f"{before} := {after}", before, after))
 
