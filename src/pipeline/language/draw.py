@@ -42,7 +42,7 @@ from pipeline.language.task import Equation, Refinement, Task, TaskError
 from pipeline.language.terms import Learner, Term
 from pipeline.language.wiring import Node, Port, Wiring, diagram, letters_of, wiring
 
-__all__ = ["diagram", "draw", "equation_svg"]
+__all__ = ["diagram", "draw", "equation_svg", "sheet"]
 
 MARGIN, ROWS, BLOCKS = 12.0, 22.0, 34.0  # round the picture; between rows; between what is of different sorts
 SIGN = 34.0  # the length of the harpoons

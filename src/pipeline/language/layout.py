@@ -42,6 +42,9 @@ class Size:
     inset: float = 0.0
 
 
+TAIL = Size(6.0, 0.0, inset=6.0)  # of a wire that goes out
+
+
 @dataclass(eq=False)
 class Part:
     """Something that stands in a column.
@@ -175,7 +178,7 @@ def _drafted(wiring: Wiring, sizes: Sequence[Size], apart: frozenset[Port], star
         Part(node.kind, len(node.inputs), len(node.outputs), place, size, _half(size), width=size.width)
         for place, (node, size) in enumerate(zip(wiring.nodes, sizes, strict=True))
     ]
-    ends = [Part("end", outputs=0, rank=rank) for rank, _ in enumerate(wiring.outputs)]
+    ends = [Part("end", outputs=0, rank=rank, size=TAIL, width=TAIL.width) for rank, _ in enumerate(wiring.outputs)]
     wires = [
         Link(parts[port[0]], port[1], ends[slot] if reader < 0 else parts[reader], 0 if reader < 0 else slot, port)
         for port, readers in wiring.uses().items()
@@ -195,20 +198,23 @@ def _half(size: Size) -> float:
 
 
 def _choose_columns(parts: Sequence[Part], wires: Sequence[Link], early: Collection[int]) -> None:
-    """As far to the right as the readers allow, and one further to the left for nodes whose wires are copied early;
-    what comes from outside in a column before all others."""
-    known: dict[Part, int] = {}
+    """As far to the right as the readers allow; what comes from outside in a column before all others. Nodes whose
+    wires are copied early come one column earlier, and sources among them before all that is not from outside."""
     readers: dict[Part, list[Part]] = defaultdict(list)
     for wire in wires:
         readers[wire.start].append(wire.end)
         wire.end.depth = max(wire.end.depth, wire.start.depth + 1)  # wires come in the order of their starts
-    for part in sorted(parts, key=lambda part: -part.node if part.node >= 0 else -len(parts)):
+    ends_first = sorted(parts, key=lambda part: -part.node if part.node >= 0 else -len(parts))
+    for part in ends_first:
         unread = 0 if part.kind == "end" else 1
-        nearest = max((1 + known[reader] for reader in readers[part]), default=unread)
-        known[part] = part.column = nearest + (part.node in early)
-    first = 1 + max(column for part, column in known.items() if part.kind != "open")
-    for part in parts:
-        if part.kind == "open":
+        nearest = max((1 + reader.column for reader in readers[part]), default=unread)
+        part.column = nearest + (part.node in early)
+    for moved in (
+        [part for part in parts if part.node in early and not part.inputs and part.kind != "open"],
+        [part for part in parts if part.kind == "open"],
+    ):
+        first = 1 + max((part.column for part in parts if part not in moved and part.kind != "open"), default=0)
+        for part in moved:
             part.column = first
 
 

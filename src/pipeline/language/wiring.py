@@ -169,10 +169,11 @@ def wiring(*terms: Term, letters: Mapping[Term, str] | None = None, border: Sour
 
 
 def letters_of(*terms: Term) -> dict[Term, str]:
-    """A letter for each wire that terms take an expectation over: i, j, and so on."""
-    walked = (below for term in terms for below in term.walk())
-    over = dict.fromkeys(term.inputs[1] for term in walked if isinstance(term.op, Expected))
-    return {term: "ijklmn"[place] if place < 6 else f"i{place}" for place, term in enumerate(over)}
+    """A letter for each wire that terms take an expectation over: i, j, and so on, in the order in which they are made."""
+    walked = dict.fromkeys(below for term in terms for below in term.walk())
+    over = {term.inputs[1] for term in walked if isinstance(term.op, Expected)}
+    wires = [term for term in walked if term in over]
+    return {term: "ijklmn"[place] if place < 6 else f"i{place}" for place, term in enumerate(wires)}
 
 
 def diagram(*terms: Term) -> Any:
