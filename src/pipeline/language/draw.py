@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.language.binding import Derivative
 from pipeline.language.layout import Layout, Link, Part, layout
 from pipeline.language.marks import (
     SMALL,
@@ -36,10 +37,10 @@ from pipeline.language.marks import (
     write,
 )
 from pipeline.language.notation import type_text
-from pipeline.language.signs import HUES, STRONG, Box, Look, Pen, nth_pen, size
+from pipeline.language.signs import HUES, STRONG, Look, Pen, Placed, nth_pen, size
 from pipeline.language.sources import Source, Wire
-from pipeline.language.task import Equation, Refinement, Task, TaskError
-from pipeline.language.terms import Learner, Term
+from pipeline.language.task import Equation, Ramp, Refinement, Task, TaskError
+from pipeline.language.terms import Learner, Term, number
 from pipeline.language.wiring import Node, Port, Wiring, diagram, letters_of, wiring
 
 __all__ = ["diagram", "draw", "equation_svg", "sheet"]
@@ -76,7 +77,7 @@ def equation_svg(name: str, equation: Equation, among: Iterable[Equation] = ()) 
 
 def sheet(task: Task) -> Sheet:
     """The picture of a task."""
-    look = _look(list(task.equations.values()), task.refinements)
+    look = _look(task.equations.values(), task.refinements)
     marks = _stacked(_equations(task.equations, look), ROWS)
     if len(task.equations) > 1:
         left, top, _, bottom = around(marks)
@@ -86,8 +87,7 @@ def sheet(task: Task) -> Sheet:
         blocks.append(_players(task, look))
     if task.refinements:
         blocks.append(_stacked(_refinements(task.refinements, look), ROWS))
-    left, _, right, _ = around([mark for block in blocks for mark in block])
-    blocks.append(_legend(look, right))
+    blocks.append(_legend(look, max(around(block)[2] for block in blocks)))
     title = "\n".join([str(task), *(f"{each.kind} {each.text}" for each in task.refinements)])
     return _sheet(title, blocks, BLOCKS)
 
@@ -114,27 +114,26 @@ def _stacked(rows: Iterable[Row], gap: float) -> Row:
 # -------------------------------------------------------------------------------------------------------------- looks
 
 
-def _look(equations: Sequence[Equation], refinements: Iterable[Refinement] = ()) -> Look:
+def _look(equations: Iterable[Equation], refinements: Sequence[Refinement] = ()) -> Look:
     """The colours of learners and the pens of types, in order of mention."""
-    befores = [each.before for each in refinements if each.before is not None]
-    afters = [each.after for each in refinements if each.after is not None]
     sides = [side for each in equations for side in (each.lhs, each.rhs)]
+    afters = [each.after for each in refinements if each.after is not None]
+    befores = [each.before for each in refinements if each.before is not None]
     coloured = [node for term in (*sides, *afters) for node in wiring(term).nodes]
     nodes = [*coloured, *(node for term in befores for node in wiring(term).nodes)]
     types = dict.fromkeys(type for node in nodes for _, type in node.outputs)
-    trained = [learner.name for each in equations for learner in each.trains]
-    return Look(_hues(coloured, trained), {type: nth_pen(place) for place, type in enumerate(types)})
+    return Look(_hues(coloured), {type: nth_pen(place) for place, type in enumerate(types)})
 
 
-def _hues(nodes: Sequence[Node], trained: Sequence[str]) -> dict[str, str]:
+def _hues(nodes: Sequence[Node]) -> dict[str, str]:
     """By name; a composite has the colour of its first part, and gives it to those that nothing else mentions."""
-    heads = list(dict.fromkeys(node.learners[0].name for node in nodes if node.learners))
-    hues = {name: HUES[place % len(HUES)] for place, name in enumerate(heads)}
-    for node in filter(lambda node: node.learners, nodes):
+    learned = [node for node in nodes if node.learners]
+    heads = [node.learners if isinstance(node.op, Derivative) else node.learners[:1] for node in learned]
+    names = dict.fromkeys(learner.name for each in heads for learner in each)
+    hues = {name: HUES[place % len(HUES)] for place, name in enumerate(names)}
+    for node in learned:
         for name in (node.name, *(learner.name for learner in node.learners)):
             hues.setdefault(name, hues[node.learners[0].name])
-    for name in trained:
-        hues.setdefault(name, HUES[len(set(hues.values())) % len(HUES)])
     return hues
 
 
@@ -151,7 +150,7 @@ class Side:
     @classmethod
     def of(cls, term: Term, letters: Mapping[Term, str] | None = None, border: Source | None = None) -> Side:
         found = wiring(term, letters=letters, border=border)
-        labels = {port: text_width(_wire_label(found, port), SMALL) + 8 for port in found.uses()}
+        labels = {port: _wire_width(_wire_label(found, port)) for port in found.uses()}
         return cls(found, layout(found, [size(node) for node in found.nodes], labels))
 
     def marks(self, look: Look, trained: Collection[Learner], hole: bool = False) -> Iterator[Mark]:
@@ -159,9 +158,10 @@ class Side:
         yield from self.wires(look)
         for part in self.layout.parts:
             if part.node >= 0:
-                yield from Box(self.wiring.nodes[part.node], part, look, trained, hole).marks()
+                yield from Placed(self.wiring.nodes[part.node], part, look, trained, hole).marks()
 
     def wires(self, look: Look) -> Iterator[Mark]:
+        """With their labels and dots."""
         leaving = self.layout.leaving()
         for (part, output), links in leaving.items():
             port = (part.node, output) if part.node >= 0 else part.port
@@ -172,7 +172,7 @@ class Side:
                 text = _wire_label(self.wiring, port)
                 yield label(text, (x + 4, y - 4), SMALL, "start", faint=True, most=WIRE)
                 if not links:
-                    stop = (x + text_width(text, SMALL) + 8, y)
+                    stop = (x + _wire_width(text), y)
                     yield pen.discarded(stop)
                 elif len(links) == 1:
                     yield self._path((x, y), links[0], leaving, pen)
@@ -225,7 +225,12 @@ class Side:
 
 def _wire_label(found: Wiring, port: Port) -> str:
     name, type = found.nodes[port[0]].outputs[port[1]]
-    return shortened(f"{name} : {type.name}" if name else type.name, WIRE)
+    return f"{name} : {type.name}" if name else type.name
+
+
+def _wire_width(text: str) -> float:
+    """What the label takes of its wire."""
+    return text_width(shortened(text, WIRE), SMALL) + 8
 
 
 # --------------------------------------------------------------------------------------------------------- equations
@@ -266,10 +271,9 @@ def _sign(equation: Equation, look: Look) -> Iterator[Mark]:
     a, b = -SIGN / 2, SIGN / 2
     yield Stroke((("M", ((a, -2.5),)), ("L", ((b, -2.5),)), ("L", ((b - 8, -7.5),))))
     yield Stroke((("M", ((b, 2.5),)), ("L", ((a, 2.5),)), ("L", ((a + 8, 7.5),))))
-    weight = f"{equation.weight:g}" if isinstance(equation.weight, float | int) else str(equation.weight)
-    shown = "" if weight == "1" else f" × {weight}"
-    above = label(f"{shortened(str(equation.divergence))}{shown}", (0.0, -14.0), SMALL, faint=True, most=NOTE)
-    yield replace(above, full=str(equation.divergence) if len(str(equation.divergence)) > len(above.text) else "")
+    weight = equation.weight if isinstance(equation.weight, Ramp) else number(float(equation.weight))
+    above = label(str(equation.divergence), (0.0, -14.0), SMALL, faint=True)
+    yield above if equation.weight == 1 else replace(above, text=f"{above.text} × {weight}")
     y = 14.0
     for names in _lines(equation.shown.split(", ")):
         width = sum(_chip_width(name) + 4 for name in names) - 4

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.language.wiring import Port, Wiring
 
@@ -384,51 +384,70 @@ def _exchange(columns: list[list[Part]], neighbours: _Neighbours, sideways: bool
 # ----------------------------------------------------------------------------------------------------------- heights
 
 
-def _place_heights(drafted: Layout) -> None:
-    """The least weighted sum of |changes of height|, subject to order and distances within each column."""
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_array
+@dataclass
+class _Programme:
+    """Heights with the least weighted sum of |changes|, subject to distances.
 
-    place, leaving = {part: number for number, part in enumerate(drafted.parts)}, drafted.leaving()
-    costs = [0.0] * len(place)
-    rows: list[tuple[dict[int, float], float]] = []  # sum of coefficient * variable <= bound
+    costs: of each variable, first the parts' heights; rows: sums of coefficients times variables, and what they are
+    at most.
+    """
 
-    def charge(coefficients: dict[Part, float], shift: float, weight: float) -> None:
-        """Add weight * |sum of coefficient * height + shift| to the costs."""
-        costs.append(weight)
+    places: dict[Part, int]
+    costs: list[float]
+    rows: list[tuple[dict[int, float], float]] = field(default_factory=list)
+
+    def charge(self, coefficients: Mapping[Part, float], shift: float, weight: float) -> None:
+        """Let weight * |sum of coefficient * height + shift| be a cost."""
+        self.costs.append(weight)
         for sign in (1.0, -1.0):
-            row = {place[part]: sign * each for part, each in coefficients.items()}
-            rows.append(({**row, len(costs) - 1: -1.0}, -sign * shift))
+            row = {self.places[part]: sign * each for part, each in coefficients.items()}
+            self.rows.append(({**row, len(self.costs) - 1: -1.0}, -sign * shift))
 
+    def keep_apart(self, above: Part, below: Part) -> None:
+        self.rows.append(({self.places[above]: 1.0, self.places[below]: -1.0}, -above.half - below.half))
+        self.costs[self.places[below]] += CLOSE
+        self.costs[self.places[above]] -= CLOSE
+
+    def heights(self, fixed: Part) -> dict[Part, float]:
+        """One part is at 0."""
+        from scipy.optimize import linprog
+        from scipy.sparse import csr_array
+
+        entries = [
+            (row, variable, value) for row, (sums, _) in enumerate(self.rows) for variable, value in sums.items()
+        ]
+        rows, variables, values = zip(*entries, strict=True)
+        matrix = csr_array((values, (rows, variables)), shape=(len(self.rows), len(self.costs)))
+        bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(self.places)
+        bounds += [(0.0, None)] * (len(self.costs) - len(self.places))
+        bounds[self.places[fixed]] = (0.0, 0.0)
+        most = [bound for _, bound in self.rows]
+        solved = linprog(self.costs, A_ub=matrix, b_ub=most, bounds=bounds, method="highs")
+        return {part: float(solved.x[place]) for part, place in self.places.items()}
+
+
+def _place_heights(drafted: Layout) -> None:
+    """Set each part's y."""
+    columns, leaving = drafted.columns(), drafted.leaving()
+    programme = _Programme({part: place for place, part in enumerate(drafted.parts)}, [0.0] * len(drafted.parts))
     for link in drafted.links:
         leave, enter = link.offsets
         lone = len(leaving[link.start, link.output]) == 1 == link.end.inputs
-        charge({link.start: 1.0, link.end: -1.0}, leave - enter, _stiffness(link) + LONE * lone)
+        programme.charge({link.start: 1.0, link.end: -1.0}, leave - enter, _stiffness(link) + LONE * lone)
     for (part, output), links in leaving.items():
         if len(links) > 1:
-            share = 1 / len(links)
             wishes: dict[Part, float] = defaultdict(float, {part: 1.0})
             for link in links:
-                wishes[link.end] -= share
-            shift = part.offset(output, part.outputs) - share * sum(link.offsets[1] for link in links)
-            charge(wishes, shift, EVEN)
-    for column in drafted.columns():
+                wishes[link.end] -= 1 / len(links)
+            enter = sum(link.offsets[1] for link in links) / len(links)
+            programme.charge(wishes, part.offset(output, part.outputs) - enter, EVEN)
+    for column in columns:
         for above, below in pairwise(column):
-            rows.append(({place[above]: 1.0, place[below]: -1.0}, -above.half - below.half))
-            costs[place[below]] += CLOSE
-            costs[place[above]] -= CLOSE
-    if not rows:
-        return
-    entries = [(number, variable, value) for number, (row, _) in enumerate(rows) for variable, value in row.items()]
-    numbers, variables, values = zip(*entries, strict=True)
-    matrix = csr_array((values, (numbers, variables)), shape=(len(rows), len(costs)))
-    bounds: list[tuple[Any, Any]] = [(None, None)] * len(place) + [(0, None)] * (len(costs) - len(place))
-    bounds[place[drafted.columns()[0][0]]] = (0, 0)
-    solved = linprog(costs, A_ub=matrix, b_ub=[bound for _, bound in rows], bounds=bounds, method="highs")
-    ends = [solved.x[place[part]] for part in drafted.columns()[0]]
-    middle = (min(ends) + max(ends)) / 2
-    for part, number in place.items():
-        part.y = round(float(solved.x[number] - middle), 1)
+            programme.keep_apart(above, below)
+    heights = programme.heights(fixed=columns[0][0])
+    middle = (heights[columns[0][0]] + heights[columns[0][-1]]) / 2
+    for part, height in heights.items():
+        part.y = round(height - middle, 1)
 
 
 def _stiffness(link: Link) -> float:

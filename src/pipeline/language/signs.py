@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pipeline.language.binding import Derivative
 from pipeline.language.boxes import StopGradient
@@ -43,7 +44,7 @@ FAINT, STRONG = 0.12, 0.4  # how much of its hue a learner's box shows, as it is
 BARS = 3.5  # between the two bars of a source, or the two strokes of a stopped gradient
 NOISE = 8.0  # the height of the little source on a random box
 RADIUS, FEET = 10.0, 10.0  # of the circle of a sum; between its two wires
-THICKER = 1.5
+THICKER = 1.5  # how much wider pens become when they are used again
 HOLE = (5.0, 3.0)  # the outline of a box that something stands for
 
 
@@ -59,7 +60,9 @@ class Pen:
         return line(*points, width=self.width, colour=self.colour, dash=self.dash)
 
     def path(self, steps: Sequence[Step]) -> Stroke:
-        return Stroke(tuple(steps), self.width, self.colour, self.dash)
+        """Without the lines that go nowhere."""
+        kept = (two for one, two in pairwise(steps) if two[0] != "L" or one[1][-1] != two[1][-1])
+        return Stroke((steps[0], *kept), self.width, self.colour, self.dash)
 
     def copied(self, at: Point) -> Dot:
         return Dot(at, 3.0, self.colour)
@@ -68,7 +71,7 @@ class Pen:
         return Dot(at, 4.0, self.colour)
 
 
-# As dark as each other, to be seen on white and on black; in grey the dashes tell them apart.
+# Neither light nor dark, to be seen on white and on black; in grey, dashes and widths tell them apart.
 PENS = (
     Pen(""),
     Pen("#d6336c", (), 2.4),
@@ -102,7 +105,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Box:
+class Placed:
     """A box or state at its place on paper; hole: whether something else stands for it."""
 
     node: Node
@@ -143,36 +146,36 @@ def _box_size(node: Node) -> Size:
     return Size(max(texts) + 18, _height(node))
 
 
-def _box(box: Box) -> Iterator[Mark]:
+def _box(placed: Placed) -> Iterator[Mark]:
     """Its name, what it is about, and a little source on top if it has noise of its own."""
-    node, y, half = box.node, box.part.y, _height(box.node) / 2
-    fill, strength, width = box.look.filling(node, box.trained)
-    outline = rectangle(box.part.x, y - half, box.right, y + half)
-    yield polygon(outline, fill, strength, width, HOLE if box.hole else ())
-    yield label(_title(node), (box.middle, y - 2 if node.note else y + 4.5))
+    node, y, half = placed.node, placed.part.y, _height(placed.node) / 2
+    fill, strength, width = placed.look.filling(node, placed.trained)
+    outline = rectangle(placed.part.x, y - half, placed.right, y + half)
+    yield polygon(outline, fill, strength, width, HOLE if placed.hole else ())
+    yield label(_title(node), (placed.middle, y - 2 if node.note else y + 4.5))
     if node.note:
-        yield label(node.note, (box.middle, y + 12), SMALL, faint=True)
+        yield label(node.note, (placed.middle, y + 12), SMALL, faint=True)
     if node.random:
         top = y - half - NOISE + 0.5
-        yield line((box.middle, y - half), (box.middle, top))
+        yield line((placed.middle, y - half), (placed.middle, top))
         for height in (top, top + 2.5):
-            yield line((box.middle - 5, height), (box.middle + 5, height))
+            yield line((placed.middle - 5, height), (placed.middle + 5, height))
 
 
 def _sum_size(node: Node) -> Size:
     return Size(2 * RADIUS, 2 * RADIUS, FEET, RADIUS - math.sqrt(RADIUS**2 - (FEET / 2) ** 2))
 
 
-def _sum(box: Box) -> Iterator[Mark]:
+def _sum(placed: Placed) -> Iterator[Mark]:
     """A circle; the sign is drawn, since the faces' own have different heights."""
-    x, y, arm = box.middle, box.part.y, 4.5
+    x, y, arm = placed.middle, placed.part.y, 4.5
     yield capsule(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
-    if box.node.name == "*":
+    if placed.node.name == "*":
         yield line((x - 3.2, y - 3.2), (x + 3.2, y + 3.2))
         yield line((x - 3.2, y + 3.2), (x + 3.2, y - 3.2))
     else:
         yield line((x - arm, y), (x + arm, y))
-    if box.node.name == "+":
+    if placed.node.name == "+":
         yield line((x, y - arm), (x, y + arm))
 
 
@@ -184,24 +187,24 @@ def _scaling_size(node: Node) -> Size:
     return Size(text_width(_factor(node), SMALL) + 16, 2 * RADIUS)
 
 
-def _scaling(box: Box) -> Iterator[Mark]:
-    yield capsule(box.part.x, box.part.y - RADIUS, box.right, box.part.y + RADIUS)
-    yield label(_factor(box.node), (box.middle, box.part.y + 3.6), SMALL)
+def _scaling(placed: Placed) -> Iterator[Mark]:
+    yield capsule(placed.part.x, placed.part.y - RADIUS, placed.right, placed.part.y + RADIUS)
+    yield label(_factor(placed.node), (placed.middle, placed.part.y + 3.6), SMALL)
 
 
 def _stop_size(node: Node) -> Size:
     return Size(text_width("stop", SMALL) + 4, max(PORT * len(node.outputs), 26) + 12)
 
 
-def _stop(box: Box) -> Iterator[Mark]:
+def _stop(placed: Placed) -> Iterator[Mark]:
     """Two strokes across the wires, which go on."""
-    for place, (_, type) in enumerate(box.node.outputs):
-        y = box.part.y + box.part.offset(place, len(box.node.outputs))
-        yield box.look.pens[type].line((box.part.x, y), (box.right, y))
-    half = PORT * len(box.node.outputs) / 2 - 2
-    for x in (box.middle - BARS / 2, box.middle + BARS / 2):
-        yield line((x - 3, box.part.y + half), (x + 3, box.part.y - half), width=1.6)
-    yield label("stop", (box.middle, box.part.y + half + 11), SMALL, faint=True)
+    for place, (_, type) in enumerate(placed.node.outputs):
+        y = placed.part.y + placed.part.offset(place, len(placed.node.outputs))
+        yield placed.look.pens[type].line((placed.part.x, y), (placed.right, y))
+    half = PORT * len(placed.node.outputs) / 2 - 2
+    for x in (placed.middle - BARS / 2, placed.middle + BARS / 2):
+        yield line((x - 3, placed.part.y + half), (x + 3, placed.part.y - half), width=1.6)
+    yield label("stop", (placed.middle, placed.part.y + half + 11), SMALL, faint=True)
 
 
 # ------------------------------------------------------------------------------------------------------------- states
@@ -211,37 +214,37 @@ def _source_size(node: Node) -> Size:
     return Size(text_width(shortened(node.name)) + 6 + BARS, max(PORT * len(node.outputs), 26))
 
 
-def _source(box: Box) -> Iterator[Mark]:
+def _source(placed: Placed) -> Iterator[Mark]:
     """The name and a double bar, from which the wires come."""
-    half = PORT * len(box.node.outputs) / 2 - 1
-    yield label(box.node.name, (box.right - BARS - 5, box.part.y + 4.5), anchor="end")
-    for x in (box.right - BARS, box.right):
-        yield line((x, box.part.y - half), (x, box.part.y + half))
+    half = PORT * len(placed.node.outputs) / 2 - 1
+    yield label(placed.node.name, (placed.right - BARS - 5, placed.part.y + 4.5), anchor="end")
+    for x in (placed.right - BARS, placed.right):
+        yield line((x, placed.part.y - half), (x, placed.part.y + half))
 
 
 def _constant_size(node: Node) -> Size:
     return Size(text_width(shortened(node.name)) + 22, max(24, PORT * len(node.outputs)))
 
 
-def _constant(box: Box) -> Iterator[Mark]:
+def _constant(placed: Placed) -> Iterator[Mark]:
     """A pointed box; coloured if it is learned."""
-    left, half = box.part.x, _constant_size(box.node).height / 2
-    shoulder, top, bottom = box.right - 9, box.part.y - half, box.part.y + half
-    fill, strength, width = box.look.filling(box.node, box.trained)
-    corners = [(left, top), (shoulder, top), (box.right, box.part.y), (shoulder, bottom), (left, bottom)]
-    yield polygon(corners, fill, strength, width, HOLE if box.hole else ())
-    yield label(box.node.name.replace("-", "−"), ((left + shoulder) / 2 + 1, box.part.y + 4.5))
+    left, half = placed.part.x, _constant_size(placed.node).height / 2
+    shoulder, top, bottom = placed.right - 9, placed.part.y - half, placed.part.y + half
+    fill, strength, width = placed.look.filling(placed.node, placed.trained)
+    corners = [(left, top), (shoulder, top), (placed.right, placed.part.y), (shoulder, bottom), (left, bottom)]
+    yield polygon(corners, fill, strength, width, HOLE if placed.hole else ())
+    yield label(placed.node.name.replace("-", "−"), ((left + shoulder) / 2 + 1, placed.part.y + 4.5))
 
 
 def _open_size(node: Node) -> Size:
     return Size(0.0, PORT)
 
 
-def _open(box: Box) -> Iterator[Mark]:
+def _open(placed: Placed) -> Iterator[Mark]:
     yield from ()
 
 
-Sign = tuple[Callable[[Node], Size], Callable[[Box], Iterator[Mark]]]
+Sign = tuple[Callable[[Node], Size], Callable[[Placed], Iterator[Mark]]]
 _STATES: dict[str, Sign] = {
     "source": (_source_size, _source),
     "constant": (_constant_size, _constant),

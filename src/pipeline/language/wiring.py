@@ -19,7 +19,7 @@ x >> S @ Copy(V, 0) >> get
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -122,7 +122,7 @@ class Wiring:
         if composite is not None:
             name, learners = composite.name, learners_of(composite)
         if isinstance(op, Derivative):
-            learners = tuple(dict.fromkeys(each.op for each in op.body() if isinstance(each.op, Learner)))
+            learners = tuple(dict.fromkeys(_inside(op)))
         note = f"over {self.letters[term.inputs[1]]}" if isinstance(op, Expected) else op.note
         read = _needed(term)[:1] if isinstance(op, Expected) else _needed(term)
         inputs = tuple(port for below in read for port in self._found[below])
@@ -146,6 +146,15 @@ class Wiring:
     def _append(self, node: Node) -> tuple[Port, ...]:
         self.nodes.append(node)
         return tuple((len(self.nodes) - 1, output) for output in range(len(node.outputs)))
+
+
+def _inside(derivative: Derivative) -> Iterator[Learner]:
+    """The learners that a derivative depends on, besides those outside."""
+    for term in derivative.body():
+        if isinstance(term.op, Learner):
+            yield term.op
+        elif isinstance(term.op, Derivative):
+            yield from _inside(term.op)
 
 
 def _needed(term: Term) -> tuple[Term, ...]:

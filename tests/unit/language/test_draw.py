@@ -591,14 +591,19 @@ def test_hundreds_of_boxes_can_be_drawn():
     assert Side.of(term).layout.crossings == 0
 
 
-@pytest.mark.parametrize("name", ["refinements", "unrolled", "weighed"])
-def test_another_process_draws_the_same_bytes_of_any_task(tmp_path, name):
+def test_another_process_draws_the_same_bytes_of_tasks_of_all_constructs(tmp_path):
+    drawn_here, drawn_there = tmp_path / "here", tmp_path / "there"
     code = (
-        "import sys, pathlib; from tests.unit.language.pictured import PICTURED; "
-        f"from pipeline.language.draw import draw; draw(PICTURED['{name}'](), pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from tests.unit.language.pictured import PICTURED; from pipeline.language.draw import draw\n"
+        "for name in sys.argv[2:]: draw(PICTURED[name](), pathlib.Path(sys.argv[1]) / f'{name}.svg')"
     )
-    draw(PICTURED[name](), tmp_path / "here.svg")
+    chosen = ("refinements", "unrolled", "weighed", "products")
+    drawn_here.mkdir()
+    drawn_there.mkdir()
+    for name in chosen:
+        draw(PICTURED[name](), drawn_here / f"{name}.svg")
     environment = {**os.environ, "PYTHONHASHSEED": "3"}
     root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", code, tmp_path / "there.svg"], check=True, env=environment, cwd=root)
-    assert (tmp_path / "here.svg").read_bytes() == (tmp_path / "there.svg").read_bytes()
+    subprocess.run([sys.executable, "-c", code, drawn_there, *chosen], check=True, env=environment, cwd=root)
+    for name in chosen:
+        assert (drawn_here / f"{name}.svg").read_bytes() == (drawn_there / f"{name}.svg").read_bytes()
