@@ -477,18 +477,22 @@ def test_players_are_shown_with_their_learners_and_steps():
     assert "simultaneous" in texts(sheet(PICTURED["gan"]()))
 
 
-def test_a_refinement_is_a_dashed_box_an_arrow_and_what_stands_for_it_on_the_same_open_wires():
-    made = PICTURED["latent_offset"]()
-    before, after = before_and_after(made.refinements[0])
-    for side in (before, after):
-        outside = [part for part in side.layout.parts if part.kind == "open"]
-        assert [side.wiring.nodes[part.node].outputs[0][0] for part in outside] == ["s", "v"]
-        assert {part.x for part in outside} == {0.0}
-        assert outside[0].y < outside[1].y
-        assert all(part.x > 0 for part in side.layout.parts if part.kind != "open")
-    (hole,) = [mark for mark in before.marks(look(before), (), hole=True) if isinstance(mark, Stroke) and closed(mark)]
-    assert hole.dash
-    assert sum(closed(each) and bool(each.dash) for each in strokes(sheet(made))) == 1
+@pytest.mark.parametrize("name", ["latent_offset", "complement", "refinements"])
+def test_a_refinement_is_a_dashed_box_and_what_stands_for_it_on_the_same_open_wires(name):
+    made = PICTURED[name]()
+    drawn_ones = [each for each in made.refinements if each.before]
+    for each in drawn_ones:
+        before, after = before_and_after(each)
+        for side in (before, after):
+            outside = [part for part in side.layout.parts if part.kind == "open"]
+            assert [side.wiring.nodes[part.node].outputs[0][1] for part in outside] == list(each.before.op.dom)
+            assert {part.x for part in outside} <= {0.0}
+            assert [part.y for part in outside] == sorted(part.y for part in outside)
+            assert all(part.x > 0 for part in side.layout.parts if part.kind != "open" and outside)
+        marks = before.marks(look(before), (), hole=True)
+        (hole,) = [mark for mark in marks if isinstance(mark, Stroke) and closed(mark)]
+        assert hole.dash
+    assert sum(closed(each) and bool(each.dash) for each in strokes(sheet(made))) == len(drawn_ones)
 
 
 def test_other_refinements_are_lines_of_text():
