@@ -112,7 +112,7 @@ def describe(
         try:
             drawn(built.task, draw)
         except TaskError as error:
-            raise UserError(f"{draw}: {error}") from None
+            raise UserError(str(error)) from None
         print(f"drawn: {draw}")
 
 
