@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,8 @@ def experiment_id(made: Any, root: Path, data: str) -> str:
         local = uri(root).startswith("sqlite:")
         place = (root.absolute() / "mlartifacts" / data).as_uri() if local else None
         return made.create_experiment(data, artifact_location=place)
+
+
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it: an equation may be called anything."""
+    return re.sub(r"[^\w./: -]", "_", name)
