@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 def test_count_prints_one_integer(run, system: str, fibres: str, equations: str, count: int) -> None:
     code, out, err = run("count", system, "--fibres", fibres, "--equations", equations)
     assert (code, out) == (0, f"{count}\n")
-    assert err == "note: noise is read without its noise, as the identity\n"
+    assert err == "note: noise[0.03] is read without its noise, as the identity\n"
 
 
 def test_count_takes_all_equations_of_the_task_and_sizes_of_other_types(run) -> None:
@@ -52,7 +52,7 @@ def test_implies_proves_refutes_by_tables_and_says_what_it_leaves_out(run) -> No
     assert {"put | v0 v1 v2", "get | s0 s1 s2 s3 s4 s5"} <= set(lines)
     assert lines[-3].startswith("fails at s = s")
     assert [line.split(" = ")[0].strip() for line in lines[-2:]] == ["put(put(s, a), a')", "put(s, a')"]
-    assert "note: noise is read without its noise, as the identity" in err.splitlines()
+    assert "note: noise[0.03] is read without its noise, as the identity" in err.splitlines()
 
 
 @pytest.mark.parametrize(
