@@ -86,15 +86,17 @@ def complement_manipulation(
     get: Learner | Composite = GET,
     comp: Learner = COMP,
     rec: Learner = REC,
+    reading: Divergence = cross_entropy,
     agreeing: Divergence = mse,
+    coherent: Divergence = mse,
 ) -> Task:
     """Manipulation by a complement: a state is its value and the rest, comp(s), from which rec makes it.
 
-    The equation `keep` says that the rest has nothing of the value; PutPut follows.
+    The equation `keep` says that the rest has nothing of the value; PutPut follows. coherent: compares two rests.
     """
     put = Learner("put", (s.term.type, v.term.type), s.term.type)
-    keep = equation(comp(rec(a, comp(s))), comp(s), mse, trains=(comp, rec))
-    plain = manipulation(s, v, a, get, put, agreeing=agreeing)
+    keep = equation(comp(rec(a, comp(s))), comp(s), coherent, trains=(comp, rec))
+    plain = manipulation(s, v, a, get, put, reading, agreeing)
     return plain.fill(put, lambda s, v: rec(v, comp(s))).with_equations(keep=keep)
 
 
@@ -109,14 +111,17 @@ def offset_manipulation(
     comp: Learner = COMP,
     dec: Learner = DEC,
     offset: Learner = OFFSET,
+    reading: Divergence = cross_entropy,
     agreeing: Divergence = mse,
+    coherent: Divergence = mse,
 ) -> Task:
     """Manipulation by a latent offset (Rodatz et al. 2024): a learned vector for each value is added to a code.
 
     First reading: the code comp(s) has nothing of the value, so dec(comp(s) + offset(v)) steers it linearly.
     """
     rec = Learner("rec", (v.term.type, comp.cod), s.term.type)
-    return complement_manipulation(s, v, a, get, comp, rec, agreeing).fill(rec, lambda v, c: dec(c + offset(v)))
+    complement = complement_manipulation(s, v, a, get, comp, rec, reading, agreeing, coherent)
+    return complement.fill(rec, lambda v, c: dec(c + offset(v)))
 
 
 def offset_autoencoder(
@@ -127,14 +132,17 @@ def offset_autoencoder(
     comp: Learner = COMP,
     dec: Learner = DEC,
     offset: Learner = OFFSET,
+    reading: Divergence = cross_entropy,
     agreeing: Divergence = mse,
+    coherent: Divergence = mse,
 ) -> Task:
     """Manipulation by a latent offset, second reading: the code is also that of an autoencoder.
 
     Then comp(s) tells the value as well, and an offset has to change nothing on states that have its value already.
     """
     recon = equation(dec(comp(s)), s, agreeing, trains=(comp, dec))
-    return offset_manipulation(s, v, a, get, comp, dec, offset, agreeing).with_equations(recon=recon)
+    first = offset_manipulation(s, v, a, get, comp, dec, offset, reading, agreeing, coherent)
+    return first.with_equations(recon=recon)
 
 
 TO_X, TO_Y = Learner("to_x", (S,), S), Learner("to_y", (S,), S)
@@ -146,6 +154,7 @@ def cyclegan_manipulation(
     a: Wireable = ANY,
     get: Learner | Composite = GET,
     writers: tuple[Learner, ...] = (TO_X, TO_Y),
+    reading: Divergence = cross_entropy,
     agreeing: Divergence = mse,
 ) -> Task:
     """CycleGAN (Zhu et al. 2017) as a manipulator: put leaves a state that has the value, else applies its writer.
@@ -155,5 +164,5 @@ def cyclegan_manipulation(
     """
     S, V = s.term.type, v.term.type
     put, choice = Learner("put", (S, V), S), kept_or(V, S)
-    plain = manipulation(s, v, a, get, put, agreeing=agreeing)
+    plain = manipulation(s, v, a, get, put, reading, agreeing)
     return plain.fill(put, lambda s, v: choice(get(s), v, s, *(write(s) for write in writers)))
