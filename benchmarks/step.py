@@ -1,77 +1,68 @@
-"""A compiled manipulator step beside the same step written by hand in plain PyTorch.
+"""Compiled steps beside the same steps written by hand in plain PyTorch (see `cases.py`).
 
-    python benchmarks/step.py [--repeats 40] [--batch 128] [--threads 1]
+    python benchmarks/step.py [CASE ...] [--repeats 40] [--batch 128] [--threads 1]
 
-Both run on the same data, weights and draws; time is the median of interleaved repeats, memory the peak of what
-PyTorch's CPU allocator held during a step (fresh processes would add the interpreter to both sides).
+Both run on the same data, weights and draws, with the same optimiser; time is the median of interleaved repeats, memory
+the peak of what PyTorch's allocator held during a step (fresh processes would add the interpreter to both sides).
 """
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
-from pipeline import systems
+sys.path.insert(0, str(Path(__file__).parent))
+from cases import CASES, Case
+
 from pipeline.language import Draws, compile_task
-from pipeline.systems.base import Inputs
-
-SHAPE, VALUES = (1, 28, 28), tuple("0123456789")
-SETTINGS = {"steps": 1, "noise": 0.1, "smoothing": 0.1, "reconstruction": 20.0}
 
 Step = Callable[[int], None]
 
 
-def make(seed: int) -> systems.System:
-    images = torch.randint(0, 256, (1024, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
-    inputs = Inputs(SHAPE, VALUES).bound(images, torch.arange(1024) % len(VALUES))
-    config = {"shape": list(SHAPE), "values": list(VALUES), "seed": seed}
-    classifier = {**config, "system": "classifier", "settings": {"steps": 1}, "given": None}
-    return systems.build({**config, "system": "manipulator", "settings": SETTINGS, "given": classifier}, inputs)
+def case(name: str) -> Case:
+    torch.manual_seed(0)
+    return CASES[name]()
 
 
-def compiled(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
-    system = make(0)
-    program = compile_task(system.phases[0].task)
-    optimiser = torch.optim.Adam(program.parameters, fused=True)
-    (move,) = program.moves
+def compiled(made: Case, batch: int, device: torch.device) -> tuple[Step, list[torch.nn.Parameter]]:
+    program = compile_task(made.task)
+    optimisers = [
+        torch.optim.Adam([p for each in move.learners for p in each.parameters], fused=True) for move in program.moves
+    ]
 
     def step(number: int) -> None:
-        move.backward(move.losses(Draws(0, number, batch)))
-        optimiser.step()
-        optimiser.zero_grad()
+        for turn, (move, optimiser) in enumerate(zip(program.moves, optimisers, strict=True)):
+            draws = Draws(0, number * len(program.moves) + turn, batch, device)
+            move.backward(move.losses(draws))
+            optimiser.step()
+            optimiser.zero_grad()
 
     return step, program.parameters
 
 
-def by_hand(batch: int) -> tuple[Step, list[torch.nn.Parameter]]:
-    """What one would write without the language: shared values once, a frozen get, one backward pass."""
-    system = make(0)
-    put, features, head = (learner.module for learner in system.kept)
-    features.requires_grad_(False)
-    head.requires_grad_(False)
-    optimiser = torch.optim.Adam(put.parameters(), fused=True)
-    sources = {source.name: source for source in system.phases[0].task.sources}
-    noise_source = next(source for source in sources.values() if source.implicit)
+def by_hand(made: Case, batch: int, device: torch.device) -> tuple[Step, list[torch.nn.Parameter]]:
+    """What one would write without the language: one optimiser for each player, gradients to its parameters alone."""
+    parameters = [parameter for _, moved in made.by_hand for parameter in moved]
+    for learner in made.task.learners:
+        learner.module.requires_grad_(False)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimisers = [torch.optim.Adam(moved, fused=True) for _, moved in made.by_hand]
 
     def step(number: int) -> None:
-        draws = Draws(0, number, batch)
-        images, _ = sources["x"].draw(draws)
-        value = sources["a"].draw(draws)[0].exp()
-        (noise,) = noise_source.draw(draws)
-        own = head(features(images)).softmax(1)
-        edited = put(images, value)
-        read = head(features(torch.add(edited, noise, alpha=SETTINGS["noise"])))
-        putget = F.cross_entropy(read, value, label_smoothing=SETTINGS["smoothing"])
-        getput = F.mse_loss(put(images, own), images)
-        undo = F.mse_loss(put(edited, own), images)
-        (putget + SETTINGS["reconstruction"] * (getput + undo)).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        for turn, ((loss, moved), optimiser) in enumerate(zip(made.by_hand, optimisers, strict=True)):
+            total = loss(Draws(0, number * len(made.by_hand) + turn, batch, device))
+            gradients = torch.autograd.grad(total, moved)
+            for parameter, gradient in zip(moved, gradients, strict=True):
+                parameter.grad = gradient
+            optimiser.step()
+            optimiser.zero_grad()
 
-    return step, list(put.parameters())
+    return step, parameters
 
 
 def peak(step: Step) -> int:
@@ -92,31 +83,43 @@ def timed(step: Step, number: int) -> float:
     return time.perf_counter() - start
 
 
+def compare(name: str, batch: int, repeats: int) -> str:
+    """One row of the table."""
+    device = torch.device("cpu")
+    (ours, our_weights), (hand, hand_weights) = (make(case(name), batch, device) for make in (compiled, by_hand))
+    for number in range(3):
+        ours(number)
+        hand(number)
+    mine = dict(enumerate(sorted(float(p.detach().double().sum()) for p in our_weights)))
+    other = dict(enumerate(sorted(float(p.detach().double().sum()) for p in hand_weights)))
+    difference = max(abs(mine[k] - other[k]) for k in mine)
+    pairs = [
+        (timed(ours, n), timed(hand, n)) if n % 2 else (timed(hand, n), timed(ours, n))[::-1] for n in range(repeats)
+    ]
+    our_time, hand_time = (statistics.median(column) * 1e3 for column in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    our_peak, hand_peak = peak(ours) / 2**20, peak(hand) / 2**20
+    return (
+        f"| {name} | {our_time:.2f} | {hand_time:.2f} | {ratio:.3f} | {our_time - hand_time:+.2f} "
+        f"| {our_peak:.1f} | {hand_peak:.1f} | {our_peak / hand_peak:.3f} | {difference:.0e} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    (ours, our_weights), (hand, hand_weights) = compiled(arguments.batch), by_hand(arguments.batch)
-    for number in range(3):
-        ours(number)
-        hand(number)
-    difference = max(float((a - b).detach().abs().max()) for a, b in zip(our_weights, hand_weights, strict=True))
-    pairs = [
-        (timed(ours, n), timed(hand, n)) if n % 2 else (timed(hand, n), timed(ours, n))[::-1]
-        for n in range(arguments.repeats)
-    ]
-    our_time, hand_time = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    our_peak, hand_peak = peak(ours), peak(hand)
-    print(f"largest difference of a weight after 3 steps: {difference:.1e}")
-    print(f"time    compiled {our_time * 1e3:7.2f} ms   by hand {hand_time * 1e3:7.2f} ms   ratio {ratio:.3f}")
+    print(f"batch {arguments.batch}, {arguments.threads} thread(s), {arguments.repeats} interleaved repeats")
     print(
-        f"memory  compiled {our_peak / 2**20:7.1f} MiB  by hand {hand_peak / 2**20:7.1f} MiB  "
-        f"ratio {our_peak / hand_peak:.3f}"
+        "| case | compiled ms | by hand ms | time ratio | ms more | compiled MiB | by hand MiB | memory ratio | apart |"
     )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in arguments.cases:
+        print(compare(name, arguments.batch, arguments.repeats), flush=True)
 
 
 if __name__ == "__main__":

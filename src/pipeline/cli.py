@@ -1,6 +1,7 @@
 """The command line, `pipeline`. Heavy imports wait until a command needs them, so that --help is quick."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -113,6 +114,123 @@ def describe(
         except TaskError as error:
             raise UserError(f"{draw}: {error}") from None
         print(f"drawn: {draw}")
+
+
+@app.command("import")
+def import_task(
+    file: Annotated[Path, typer.Argument(help="A JSON file of the visual editor.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the task as a Python file.")] = None,
+) -> None:
+    """Read a task from a file of the visual editor (patlang-editor), and print it."""
+    from pipeline.files import write_text
+    from pipeline.language import TaskError, interchange
+
+    if out:
+        _check_writable(out, "task.py")
+    with file.open("rb") as handle:
+        source = handle.read(interchange.BYTES + 1)
+    try:
+        imported = interchange.read(source)
+    except TaskError as error:
+        raise UserError(f"{file}: {error}") from None
+    print(imported.task)
+    _warn(imported.warnings)
+    if out:
+        write_text(out, interchange.script(imported.task, f"The task of {file.name}, a file of the visual editor."))
+        print(f"written: {out}", file=sys.stderr)
+
+
+@app.command("export")
+def export_task(
+    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
+) -> None:
+    """Write a system's task as a file of the visual editor (patlang-editor)."""
+    from pipeline import systems
+    from pipeline.files import write_text
+    from pipeline.language import TaskError, interchange
+
+    _check_writable(out, "task.json")
+    try:
+        task = systems.example(system).task
+        document = interchange.write(task)
+    except TaskError as error:
+        raise UserError(f"{system}: {error}") from None
+    write_text(out, interchange.text(document) + "\n")
+    print(f"{len(task.equations)} equations written: {out}")
+    _warn(interchange.lost(task))
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
+
+
+def _check_writable(path: Path, example: str) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; a file's name is expected, such as {path / example}")
+
+
+@app.command()
+def count(
+    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    fibres: Annotated[str | None, typer.Option(help="How many states get sends to each value, e.g. 2,2,2.")] = None,
+    equations: Annotated[str | None, typer.Option(help="Their names, e.g. putget,getput; all if absent.")] = None,
+    sizes: Annotated[str | None, typer.Option(help="How many elements other types have, e.g. C=2.")] = None,
+) -> None:
+    """Count the finite models of a system's equations, get given by its fibres."""
+    from pipeline import systems
+    from pipeline.language import TaskError
+    from pipeline.language.reason import models
+
+    built = systems.example(system)
+    try:
+        found = models(
+            built.lawful,
+            {name: _whole(name, size) for name, _, size in (each.partition("=") for each in _listed(sizes or ""))},
+            equations=list(built.task.equations) if equations is None else _listed(equations),
+            fibres=None if fibres is None else [_whole("fibres", each) for each in _listed(fibres)],
+        )
+    except TaskError as error:
+        raise UserError(f"{system}: {error}") from None
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(found.count)
+
+
+@app.command("implies")
+def implied(
+    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    given: Annotated[str, typer.Option(help="Names of equations, e.g. putget,getput,undo.")],
+    then: Annotated[str, typer.Option(help="The name of the equation that may follow, e.g. putput.")],
+    values: Annotated[int | None, typer.Option(help="How many values V has; any number if absent.")] = None,
+) -> None:
+    """Prove that equations of a system imply another one, or refute it by tables."""
+    from pipeline import systems
+    from pipeline.language import TaskError
+    from pipeline.language.reason import chosen_equations, implies
+
+    task = systems.example(system).lawful
+    try:
+        (asked,) = chosen_equations(task, [then]).values()
+        answer = implies(task, asked, given=_listed(given), values=values)
+    except TaskError as error:
+        raise UserError(f"{system}: {error}") from None
+    print(answer.verdict)
+    if answer.counterexample:
+        print(answer.counterexample)
+    for note in (answer.scope, *answer.notes):
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _whole(what: str, text: str) -> int:
+    if not text.strip().isdecimal():
+        raise UserError(f"{what}: a whole number is expected, not `{text}`")
+    return int(text)
 
 
 @app.command()

@@ -92,7 +92,8 @@ def describe(key: str, params: Params, root: Path) -> dict[str, Any]:
     return {
         "system": experiment.system,
         "data": experiment.data,
-        "settings": experiment.settings,
+        # All of them: a default that changes must not change what an old model is built as.
+        "settings": systems.settings(experiment.system, experiment.settings).model_dump(),
         "shape": list(info.shape),
         "values": list(info.values),
         "seed": params.seed,

@@ -101,10 +101,11 @@ def bind(op: Binder, start: Term, *more: Term) -> Term:
     for term in moving:
         if isinstance(term.op, Weigher | Expected):
             raise TaskError(f"{op.title}: `{term}` weighs values inside; do it outside")
-    outer = dict.fromkeys((start, *more))
+    given = (start, *more)
+    outer: dict[Term, None] = {}
     for term in (*moving, *op.bodies):
-        outer.update({below: None for below in (term, *term.inputs) if below not in moving})
-    return Term(op, tuple(outer), start.type)
+        outer.update({below: None for below in (term, *term.inputs) if below not in moving and below not in given})
+    return Term(op, (*given, *outer), start.type)
 
 
 _open: list[Term] = []  # the bound wires of the diagrams that are being written, outermost first
@@ -250,9 +251,8 @@ class Optimum(Binder):
     def note(self) -> str:
         return f"{self.divergence}({self.lhs}, {self.rhs})"
 
-    @property
-    def blocks(self) -> bool:
-        return True
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        return ()
 
     @property
     def bodies(self) -> tuple[Term, ...]:

@@ -117,9 +117,8 @@ class StopGradient(Op):
     def title(self) -> str:
         return "stop_gradient"
 
-    @property
-    def blocks(self) -> bool:
-        return True
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        return ()
 
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"stop_gradient({inputs[0]})"

@@ -24,10 +24,9 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -35,8 +34,10 @@ from torch import Tensor
 from pipeline.language.binding import Binder
 from pipeline.language.sources import Draws, Source, Wire
 from pipeline.language.task import Equation, Player, Task
-from pipeline.language.terms import Learner, Term, Value
-from pipeline.language.weighing import Expected, Weigher, mean_loss, rows, spread, value_of
+from pipeline.language.terms import Learner, TaskError, Term, Value
+from pipeline.language.weighing import aligned_inputs, is_plain, mean_loss, rows, spread_to, value_of
+
+Fuse = Literal["default", "reduce-overhead", "max-autotune"]
 
 # ------------------------------------------------------------------------------------------------------- definition
 
@@ -52,14 +53,14 @@ def evaluate(term: Term, draws: Draws) -> Value:
 def loss(equation: Equation, draws: Draws, name: str = "") -> Tensor:
     """The loss of an equation on one draw, by the definition: a scalar. name: chooses the draw of a random divergence."""
     weights: dict[Term, Tensor] = {}
-    lhs, rhs = (_evaluate(side, draws, weights) for side in (equation.lhs, equation.rhs))
+    lhs, rhs = (_evaluate(side, draws, weights) for side in _sides(equation))
     return _loss(name, equation, lhs, rhs, weights, draws)
 
 
 def _evaluate(term: Term, draws: Draws, weights: dict[Term, Tensor]) -> Value:
     if isinstance(term.op, Wire):
         return _draw(term.op.source, draws)[term.op.index]
-    return value_of(term, [_evaluate(below, draws, weights) for below in term.inputs], weights, draws.batch)
+    return value_of(term, [_evaluate(below, draws, weights) for below in aligned_inputs(term)], weights, draws.batch)
 
 
 def _draw(source: Source, draws: Draws) -> tuple[Value, ...]:
@@ -73,14 +74,16 @@ def _draw(source: Source, draws: Draws) -> tuple[Value, ...]:
 def _loss(
     name: str, equation: Equation, lhs: Value, rhs: Value, weights: Mapping[Term, Tensor], draws: Draws
 ) -> Tensor:
+    """The loss from the values of both sides on the equation's axes."""
     divergence, type = equation.divergence, equation.lhs.type
     generator = draws.generator(f"{divergence} of {name}") if divergence.random else None
-    weighers = equation.weighers
-    if not weighers:
-        return divergence.loss(lhs, rhs, type, generator)
-    axes, batch = equation.axes, draws.batch
-    left, right = (spread(v, t.axes, axes, batch) for v, t in ((lhs, equation.lhs), (rhs, equation.rhs)))
-    return mean_loss(divergence.each(left, right, type, generator), axes, weighers, weights, batch)
+    each = divergence.each(lhs, rhs, type, generator)
+    return mean_loss(each, equation.axes, equation.weighers, weights, draws.batch)
+
+
+def _sides(equation: Equation) -> tuple[Term, Term]:
+    """Both sides, on all axes of the equation."""
+    return spread_to(equation.lhs, equation.axes), spread_to(equation.rhs, equation.axes)
 
 
 # --------------------------------------------------------------------------------------------------------- compiled
@@ -90,26 +93,25 @@ def _loss(
 class Call:
     """One instruction: terms with the same learner, computed together, or any single term.
 
-    grad: whether a moved learner can change it; plain: whether it is computed from its inputs' values as they are;
-    last_uses: the values that nothing needs afterwards; ready: the equations whose sides are known then.
+    inputs: what each term is computed from; grad: whether a moved learner can change it; last_uses: the values that
+    nothing needs afterwards; ready: the equations whose sides are known then.
     """
 
     terms: tuple[Term, ...]
+    inputs: tuple[tuple[Term, ...], ...]
     grad: bool = True
-    plain: bool = True
     last_uses: tuple[Term, ...] = ()
     ready: tuple[str, ...] = ()
 
     def run(self, slots: dict[Term, Value], weights: dict[Term, Tensor], batch: int) -> None:
         if len(self.terms) > 1:
             return self._run_merged(slots)
-        (term,) = self.terms
-        inputs = [slots[below] for below in term.inputs]
-        slots[term] = term.op.compute(term, inputs) if self.plain else value_of(term, inputs, weights, batch)
+        (term,), (below,) = self.terms, self.inputs
+        inputs = [slots[each] for each in below]
+        slots[term] = term.op.compute(term, inputs) if is_plain(term) else value_of(term, inputs, weights, batch)
 
     def _run_merged(self, slots: dict[Term, Value]) -> None:
-        columns = zip(*(term.inputs for term in self.terms), strict=True)
-        parts = [[slots[below] for below in column] for column in columns]
+        parts = [[slots[below] for below in column] for column in zip(*self.inputs, strict=True)]
         result = self.terms[0].op.compute(self.terms[0], [torch.cat(part) for part in parts])
         slots.update(zip(self.terms, result.split([len(value) for value in parts[0]]), strict=True))
 
@@ -117,24 +119,40 @@ class Call:
 class Move:
     """What one player does in a step: the losses of the equations that train its learners, and their gradients."""
 
-    def __init__(self, name: str, equations: Mapping[str, Equation], learners: Sequence[Learner], merge: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        equations: Mapping[str, Equation],
+        learners: Sequence[Learner],
+        merge: bool = False,
+        fuse: Fuse | None = None,
+    ) -> None:
         self.name, self.equations, self.learners = name, dict(equations), tuple(learners)
         self.groups = _groups(self.equations, learners)
-        self.sources, self.calls, self.ready = _schedule(self.equations, set(learners), merge)
+        self.sides = {name: _sides(each) for name, each in self.equations.items()}
+        self.sources, self.calls, self.ready = _schedule(self.sides, set(learners), merge)
+        self._wires = tuple(wire for source in self.sources for wire in source)
+        # dynamic=False: a batch has one size, and graphs of one size are the fastest.
+        self._compute = torch.compile(self._run, mode=fuse, dynamic=False) if fuse else self._run
 
     def losses(self, draws: Draws) -> dict[str, Tensor]:
         """The loss of each equation, a scalar, with its graph."""
-        slots: dict[Term, Value] = {}
+        return self._compute([value for source in self.sources for value in _draw(source, draws)], draws)
+
+    def _run(self, drawn: Sequence[Value], draws: Draws) -> dict[str, Tensor]:
+        """The losses from the values of the sources' wires."""
+        slots: dict[Term, Value] = dict(zip(self._wires, drawn, strict=True))
         weights: dict[Term, Tensor] = {}
         found: dict[str, Tensor] = {}
-        for source in self.sources:
-            slots.update(zip(source, _draw(source, draws), strict=True))
         for name in self.ready:
             found[name] = self._loss(name, slots, weights, draws)
         learning = torch.is_grad_enabled()
         for call in self.calls:
-            with nullcontext() if call.grad or not learning else torch.no_grad():
+            if call.grad or not learning:
                 call.run(slots, weights, draws.batch)
+            else:
+                with torch.no_grad():
+                    call.run(slots, weights, draws.batch)
             for name in call.ready:
                 found[name] = self._loss(name, slots, weights, draws)
             for term in call.last_uses:
@@ -142,8 +160,8 @@ class Move:
         return found
 
     def _loss(self, name: str, slots: Mapping[Term, Value], weights: Mapping[Term, Tensor], draws: Draws) -> Tensor:
-        each = self.equations[name]
-        return _loss(name, each, slots[each.lhs], slots[each.rhs], weights, draws)
+        lhs, rhs = self.sides[name]
+        return _loss(name, self.equations[name], slots[lhs], slots[rhs], weights, draws)
 
     def backward(self, losses: Mapping[str, Tensor], progress: float = 0.0, scale: float = 1.0) -> None:
         """Put into each learner's `.grad` the gradient of its own weighted sum of losses (times `scale`)."""
@@ -160,22 +178,22 @@ class Move:
 class Program:
     """A compiled task. `moves` are to be made in turn; a step of a game without turns is one move of everybody."""
 
-    def __init__(self, task: Task, merge: bool = False) -> None:
+    def __init__(self, task: Task, merge: bool = False, fuse: Fuse | None = None) -> None:
         self.task = task
         players = task.players
         if not players or task.play == "simultaneous":
             players = (Player("all", task.trained),)
         self.moves: tuple[Move, ...] = tuple(
-            chain.from_iterable([self._move(player, merge)] * player.steps for player in players)
+            chain.from_iterable([self._move(player, merge, fuse)] * player.steps for player in players)
         )
 
-    def _move(self, player: Player, merge: bool) -> Move:
+    def _move(self, player: Player, merge: bool, fuse: Fuse | None) -> Move:
         mine = {
             name: each
             for name, each in self.task.equations.items()
             if any(learner in each.trains for learner in player.learners)
         }
-        return Move(player.name, mine, player.learners, merge)
+        return Move(player.name, mine, player.learners, merge, fuse)
 
     def freeze(self) -> None:
         """Let exactly the trained learners' parameters require gradients."""
@@ -189,9 +207,21 @@ class Program:
         return [parameter for learner in self.task.trained for parameter in learner.parameters]
 
 
-def compile_task(task: Task, merge: bool = False) -> Program:
-    """Compile a task; `merge` runs independent calls of one learner as one batch."""
-    program = Program(task, merge)
+def compile_task(task: Task, merge: bool = False, fuse: Fuse | None = None) -> Program:
+    """Compile a task.
+
+    merge: run independent calls of one learner as one batch; fuse: hand the step's operations to `torch.compile` in
+    this mode (`reduce-overhead` makes CUDA graphs). That takes a minute at the first step and a C++ compiler, pays where
+    nets are small, and is not for tasks with derivatives or inner optima, which need the graph as it is.
+    Raises TaskError if `fuse` is asked for such a task.
+    """
+    if fuse and any(
+        isinstance(t.op, Binder) for e in task.equations.values() for s in (e.lhs, e.rhs) for t in s.walk()
+    ):
+        raise TaskError(
+            "torch.compile cannot differentiate twice: a task with derivatives or inner optima runs without"
+        )
+    program = Program(task, merge, fuse)
     program.freeze()
     return program
 
@@ -226,42 +256,50 @@ def _groups(
 
 
 def _schedule(
-    equations: Mapping[str, Equation], moved: set[Learner], merge: bool
+    sides: Mapping[str, tuple[Term, Term]], moved: set[Learner], merge: bool
 ) -> tuple[tuple[Source, ...], tuple[Call, ...], tuple[str, ...]]:
     """The sources to draw, the calls in an order in which every input comes before its use, and the equations between
     sources alone."""
-    terms: dict[Term, None] = {}
-    for each in equations.values():
-        for side in (each.lhs, each.rhs):
-            terms.update(dict.fromkeys(side.walk()))
-    sources = tuple(dict.fromkeys(term.op.source for term in terms if isinstance(term.op, Wire)))
-    level, live = _levels(terms, moved)
+    inputs = _inputs(side for pair in sides.values() for side in pair)
+    sources = tuple(dict.fromkeys(term.op.source for term in inputs if isinstance(term.op, Wire)))
+    level, live = _levels(inputs, moved)
     buckets: dict[Any, list[Term]] = {}
-    for term in terms:
+    for term, below in inputs.items():
         if not isinstance(term.op, Wire):
-            mergeable = merge and term.inputs and isinstance(term.op, Learner) and _stackable(term)
+            mergeable = merge and below and isinstance(term.op, Learner) and _stackable(term.op)
             buckets.setdefault((term.op, level[term], term in live) if mergeable else term, []).append(term)
     # A learner's calls come before the fixed boxes of the same level, which may use them.
     order = sorted(buckets.values(), key=lambda bucket: (level[bucket[0]], not isinstance(bucket[0].op, Learner)))
-    calls = [Call(tuple(bucket), any(term in live for term in bucket), _plain(bucket[0])) for bucket in order]
+    calls = [
+        Call(tuple(bucket), tuple(inputs[term] for term in bucket), any(term in live for term in bucket))
+        for bucket in order
+    ]
     made = {term: position for position, call in enumerate(calls) for term in call.terms}
-    ready = {name: max(made.get(each.lhs, -1), made.get(each.rhs, -1)) for name, each in equations.items()}
+    ready = {name: max(made.get(side, -1) for side in pair) for name, pair in sides.items()}
     at_once = tuple(name for name, position in ready.items() if position < 0)
-    return sources, _with_last_uses(calls, made, ready, equations), at_once
+    return sources, _with_last_uses(calls, made, ready, sides), at_once
 
 
-def _stackable(term: Term) -> bool:
-    """Whether calls of the term's learner may run as one batch: examples are independent, values are tensors whose
-    rows are those of the term."""
-    box = term.op
-    assert isinstance(box, Learner)
-    product = any(type.kind == "product" for type in (*box.dom, box.cod))
-    return box.independent and not product and all(below.axes == term.axes for below in term.inputs)
+def _inputs(sides: Iterable[Term]) -> dict[Term, tuple[Term, ...]]:
+    """All that has to be computed, inputs first, and what each is computed from."""
+    found: dict[Term, tuple[Term, ...]] = {}
+    pending = [(side, False) for side in reversed(list(sides))]
+    while pending:
+        term, ready = pending.pop()
+        if term in found:
+            continue
+        below = aligned_inputs(term)
+        if ready:
+            found[term] = below
+        else:
+            pending.append((term, True))
+            pending.extend((each, False) for each in reversed(below))
+    return found
 
 
-def _plain(term: Term) -> bool:
-    special = isinstance(term.op, Weigher | Expected)
-    return not special and bool(term.inputs) and all(below.axes == term.axes for below in term.inputs)
+def _stackable(learner: Learner) -> bool:
+    """Whether calls may run as one batch: examples are independent, and values are tensors."""
+    return learner.independent and all(type.kind != "product" for type in (*learner.dom, learner.cod))
 
 
 def _levels(terms: Iterable[Term], moved: set[Learner]) -> tuple[dict[Term, int], set[Term]]:
@@ -271,7 +309,8 @@ def _levels(terms: Iterable[Term], moved: set[Learner]) -> tuple[dict[Term, int]
     for term in terms:
         below = max((level[each] for each in term.inputs), default=0)
         level[term] = below + isinstance(term.op, Learner | Binder)
-        if not term.op.blocks and (_moves(term, moved) or any(each in live for each in term.inputs)):
+        passing = term.op.passing(term)
+        if any(each in live for each in passing) or _moves(term, moved):
             live.add(term)
     return level, live
 
@@ -280,20 +319,20 @@ def _moves(term: Term, moved: set[Learner]) -> bool:
     """Whether a learner of the move is in the term's own box."""
     if isinstance(term.op, Binder):
         inside = (below for body in term.op.bodies for below in body.walk())
-        return any(_moves(below, moved) for below in inside)
+        return bool(term.op.passing(term)) and any(_moves(below, moved) for below in inside)
     return term.op in moved
 
 
 def _with_last_uses(
-    calls: list[Call], made: Mapping[Term, int], ready: Mapping[str, int], equations: Mapping[str, Equation]
+    calls: list[Call], made: Mapping[Term, int], ready: Mapping[str, int], sides: Mapping[str, tuple[Term, Term]]
 ) -> tuple[Call, ...]:
     """Note on each call the equations that it completes, and the values that nothing needs after it."""
     last: dict[Term, int] = dict(made)
     for position, call in enumerate(calls):
-        for term in call.terms:
-            last.update(dict.fromkeys(term.inputs, position))
-    for name, each in equations.items():
-        for side in (each.lhs, each.rhs):
+        for below in call.inputs:
+            last.update(dict.fromkeys(below, position))
+    for name, pair in sides.items():
+        for side in pair:
             last[side] = max(last.get(side, -1), ready[name])
     dropped: dict[int, list[Term]] = {}
     for term, position in last.items():

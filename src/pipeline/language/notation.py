@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, cast, get_args
 
 from pipeline.language import boxes as library
@@ -111,10 +112,12 @@ def _all_below(term: Term) -> Iterator[Term]:
 
 def _qualified(terms: list[Term]) -> dict[Term, str]:
     """Names for the wires of sources that have a wire's name in common: source.wire."""
-    wires = [term for term in terms if isinstance(term.op, Wire) and not term.op.source.implicit]
-    count = Counter(map(str, wires))
+    sources = dict.fromkeys(part for term in terms if isinstance(term.op, Wire) for part in _with_parts(term.op.source))
+    known = Counter(name for source in sources if not source.implicit for name, _ in source.wires)
     return {
-        term: f"{term.op.source.name}.{term}" for term in wires if isinstance(term.op, Wire) and count[str(term)] > 1
+        term: f"{term.op.source.name}.{term}"
+        for term in terms
+        if isinstance(term.op, Wire) and not term.op.source.implicit and known[str(term)] > 1
     }
 
 
@@ -127,12 +130,15 @@ def _shared(task: Task) -> dict[Term, str]:
             terms.update(dict.fromkeys(side.walk()))
     for term in terms:
         used.update(term.inputs)
+    taken = {word for term in terms if not term.inputs for word in str(term).split(".")}
+    taken.update(term.op.name for term in terms if isinstance(term.op, Box))
     names: dict[Term, str] = {}
     sizes: dict[Term, int] = {}
     for term in terms:
         sizes[term] = 1 + sum(1 if below in names else sizes[below] for below in term.inputs)
         if sizes[term] >= LONG and used[term] > 1 and not _inside_composite(term, terms):
-            names[term] = f"h{len(names) + 1}"
+            names[term] = next(name for name in (f"h{n}" for n in count(1)) if name not in taken)
+            taken.add(names[term])
     return names
 
 

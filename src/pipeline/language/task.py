@@ -100,15 +100,17 @@ class Equation:
         found: dict[Learner, None] = {}
         seen: set[Term] = set()
         pending = [self.rhs, self.lhs]
+        pending += [below for weigher in self.weighers for below in weigher.op.weighing(weigher)]
         while pending:
             term = pending.pop()
-            if term in seen or term.op.blocks:
+            if term in seen:
                 continue
             seen.add(term)
-            pending.extend(reversed(term.inputs))
+            passing = term.op.passing(term)
+            pending.extend(reversed(passing))
             if isinstance(term.op, Learner):
                 found[term.op] = None
-            if isinstance(term.op, Binder):
+            if isinstance(term.op, Binder) and passing:
                 pending.extend(reversed(term.op.bodies))
         return tuple(found)
 
@@ -254,7 +256,7 @@ class Task:
         """
         wires = tuple(Dataset(f"the inputs of {learner.name}", _wire_names(learner.dom)))
         before, after = learner(*wires), diagram(*wires)
-        new = tuple(each for each in _mentioned(after) if each not in self.learners)
+        new = tuple(each for each in _mentioned(after) if each is learner or each not in self.learners)
         filled = self._with({learner: diagram}, {learner: tuple(dict.fromkeys(new))})
         return filled._recorded(Refinement("fill", f"{before} := {after}", before, after))
 

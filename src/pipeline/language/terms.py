@@ -220,11 +220,6 @@ class Op(ABC):
         return False
 
     @property
-    def blocks(self) -> bool:
-        """Whether it is a constant for all learners, with all that it depends on."""
-        return False
-
-    @property
     def title(self) -> str:
         """What its box is called in a drawing."""
         return type(self).__name__.lower()
@@ -241,6 +236,14 @@ class Op(ABC):
 
     @abstractmethod
     def show(self, inputs: tuple[Term, ...]) -> str: ...
+
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        """The inputs to which a gradient goes back."""
+        return term.inputs
+
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        """The inputs that its weights depend on, if it has weights: a gradient goes back to these in any case."""
+        return ()
 
     def axes(self, term: Term) -> tuple[Term, ...]:
         return ordered(*(below.axes for below in term.inputs))
@@ -507,7 +510,8 @@ class Scaling(Op):
         return f"× {number(self.factor)}"
 
     def show(self, inputs: tuple[Term, ...]) -> str:
-        return f"{number(self.factor)} * {inputs[0]}"
+        inner = f"({inputs[0]})" if isinstance(inputs[0].op, Scaling) else str(inputs[0])
+        return f"{number(self.factor)} * {inner}"
 
     def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
         return inputs[0] * self.factor

@@ -11,9 +11,10 @@ is a wire y whose values carry weights. An equation that mentions y has the loss
 
     E_y D(lhs(y), rhs(y)) = sum over y of weight(y) D(lhs(y), rhs(y)),
 
-with gradients through the weights, so that q, too, can be trained by it: `every` is exact (Kingma et al. 2014,
-equation 7), `drawn` is unbiased (Williams 1992; Foerster et al. 2018 for the form), with the mean of the other examples'
-losses as its baseline. An expectation can also be taken before the equation, on a wire:
+with gradients through the weights, so that q, too, can be trained by it (even where y lies below a stopped gradient):
+`every` is exact (Kingma et al. 2014, equation 7), `drawn` is unbiased (Williams 1992; Foerster et al. 2018 for the
+form), with the mean of the other examples' losses as its baseline. An expectation can also be taken before the
+equation, on a wire:
 
     expected(f, over=y)         sum over y of weight(y) f(y): the mean of real wires, the mixture of distributions
     log_mean_exp(f, over=y)     log of the sum over y of weight(y) exp f(y)
@@ -82,6 +83,9 @@ class Weigher(Op):
         """How many rows it makes of one."""
         return 1
 
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return term.inputs
+
     def weighers(self, term: Term) -> tuple[Term, ...]:
         return ordered(super().weighers(term), (term,))
 
@@ -124,6 +128,9 @@ class Repeated(Axis):
     def note(self) -> str:
         return f"{self.times} times"
 
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return ()
+
     def size(self, term: Term) -> int:
         return self.times
 
@@ -159,6 +166,9 @@ class Drawn(Weigher):
 @dataclass(frozen=True)
 class Reweighted(Weigher):
     """See `reweighted`."""
+
+    def weighing(self, term: Term) -> tuple[Term, ...]:
+        return term.inputs[1:]
 
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"reweighted({inputs[0]}, {inputs[1]})"
@@ -225,6 +235,10 @@ class Expected(Op):
     def show(self, inputs: tuple[Term, ...]) -> str:
         return f"{self.title}({inputs[0]}, over={inputs[1]})"
 
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        # Copies all weigh the same, whatever they are copies of.
+        return term.inputs[:1] if isinstance(term.inputs[1].op, Repeated) else term.inputs
+
     def axes(self, term: Term) -> tuple[Term, ...]:
         return tuple(axis for axis in super().axes(term) if axis is not term.inputs[1])
 
@@ -277,24 +291,51 @@ def _expectation(op: Expected, term: Term, over: Term) -> Term:
 # ----------------------------------------------------------------------------------------------------------- values
 
 
+@dataclass(frozen=True)
+class Spread(Op):
+    """A wire with a row for each combination of more axes: what a diagram leaves unsaid, made a step of its own."""
+
+    wanted: tuple[Term, ...]
+
+    def show(self, inputs: tuple[Term, ...]) -> str:
+        return str(inputs[0])
+
+    def axes(self, term: Term) -> tuple[Term, ...]:
+        return self.wanted
+
+
+def spread_to(term: Term, axes: tuple[Term, ...]) -> Term:
+    """The wire on these axes, which include its own."""
+    return term if term.axes == axes else Term(Spread(axes), (term,), term.type)
+
+
+def aligned_inputs(term: Term) -> tuple[Term, ...]:
+    """What a term is computed from: its inputs, spread to its axes where the operation does not see to that itself."""
+    if isinstance(term.op, Axis | Spread):
+        return term.inputs
+    axes = ordered(*(below.axes for below in term.inputs))
+    return tuple(spread_to(below, axes) for below in term.inputs)
+
+
+def is_plain(term: Term) -> bool:
+    """Whether the value is `op.compute` of the inputs' values."""
+    return bool(term.inputs) and not isinstance(term.op, Weigher | Expected | Spread)
+
+
 def value_of(term: Term, inputs: Sequence[Value], weights: dict[Term, Tensor], batch: int) -> Value:
-    """The value of a term that is not a source's wire, from those of its inputs; adds its weights, if it has any."""
+    """The value of a term that is no source's wire, from those of its aligned inputs; adds its weights, if any."""
     op = term.op
-    if not term.axes and not term.inputs:
-        return _filled(op.compute(term, ()), batch)
-    if isinstance(op, Expected):
-        axes = ordered(*(below.axes for below in term.inputs))
-        over = term.inputs[1]
-        value = spread(inputs[0], term.inputs[0].axes, axes, batch)
-        return op.average(term, value, spread(weights[over], over.axes, axes, batch), batch)
-    if isinstance(op, Axis):
+    if isinstance(op, Spread):
+        return spread(inputs[0], term.inputs[0].axes, term.axes, batch)
+    if isinstance(op, Weigher):
         value, weights[term] = op.weigh(term, inputs, batch)
         return value
-    aligned = [spread(value, below.axes, term.axes, batch) for value, below in zip(inputs, term.inputs, strict=True)]
-    if isinstance(op, Weigher):
-        value, weights[term] = op.weigh(term, aligned, batch)
-        return value
-    return op.compute(term, aligned)
+    if isinstance(op, Expected):
+        over = term.inputs[1]
+        axes = ordered(*(below.axes for below in term.inputs))
+        return op.average(term, inputs[0], spread(weights[over], over.axes, axes, batch), batch)
+    value = op.compute(term, inputs)
+    return value if term.inputs else _filled(value, batch)
 
 
 def _filled(value: Value, batch: int) -> Value:

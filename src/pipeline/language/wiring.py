@@ -2,7 +2,7 @@
 
 A term is a morphism of a free Markov category: boxes on wires that may be copied and discarded, fed by states. A
 subterm mentioned twice, or a source drawn once and used twice, is one box or state whose wire is copied; a wire of a
-joint source that nothing uses is discarded; `pair` is wires side by side, no box.
+joint source that nothing uses is discarded; `pair` is wires side by side, and a part of a product one of them: no box.
 
 >>> from pipeline.language import Dataset, Learner, Type
 >>> S, V = Type("S", (4,)), Type("V", (2,), "categorical")
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.language.sources import Constant, Source, Wire
-from pipeline.language.terms import Box, Composite, Learner, Term, Tupling, Type, composite_of, learners_of
+from pipeline.language.terms import Box, Composite, Learner, Part, Term, Tupling, Type, composite_of, learners_of
 
 Port = tuple[int, int]  # a node's place in `Wiring.nodes`, and which of its outputs
 
@@ -72,21 +72,25 @@ class Wiring:
             return self._added(term.op.source)[term.op.index]
         if isinstance(term.op, Tupling):
             return tuple(port for below in term.inputs for port in self.add(below))
+        if isinstance(term.op, Part):
+            (whole,) = term.inputs
+            first = sum(len(parts_of(type)) for type in whole.type.parts[: term.op.index])
+            return self.add(whole)[first : first + len(parts_of(term.type))]
         if term not in self._found:
             name, note, learners, arguments = _read(term)
             inputs = tuple(port for below in arguments if not below.op.hidden for port in self.add(below))
-            outputs = tuple(("", part) for part in _parts(term.type))
+            outputs = tuple(("", part) for part in parts_of(term.type))
             self._found[term] = self._append(Node(name, inputs, outputs, note, None, learners))
         return self._found[term]
 
     def _added(self, source: Source) -> list[tuple[Port, ...]]:
         """The ports of each wire of a source."""
-        wires = [(name, part) for name, type in source.wires for part in _parts(type)]
+        wires = [(name, part) for name, type in source.wires for part in parts_of(type)]
         if source not in self._found:
             shown = tuple(("" if name == source.name else name, type) for name, type in wires)
             self._found[source] = self._append(Node(source.name, (), shown, source=source))
         ports = iter(self._found[source])
-        return [tuple(next(ports) for _ in _parts(type)) for _, type in source.wires]
+        return [tuple(next(ports) for _ in parts_of(type)) for _, type in source.wires]
 
     def _append(self, node: Node) -> tuple[Port, ...]:
         self.nodes.append(node)
@@ -133,9 +137,9 @@ def diagram(*terms: Term) -> Any:
     return markov.Hypergraph(markov.Ty(), cod, tuple(boxes), ((), tuple(wires), outside)).to_diagram()
 
 
-def _parts(type: Type) -> tuple[Type, ...]:
+def parts_of(type: Type) -> tuple[Type, ...]:
     """A product's factors, all the way down."""
-    return tuple(part for each in type.parts for part in _parts(each)) if type.kind == "product" else (type,)
+    return tuple(part for each in type.parts for part in parts_of(each)) if type.kind == "product" else (type,)
 
 
 def _read(term: Term) -> tuple[str, str, tuple[Learner, ...], tuple[Term, ...]]:

@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 from torch import Tensor
 
-from pipeline.language import Composite, Dataset, Learner, Phase, Task, TaskError, Type
+from pipeline.language import Composite, Dataset, Equation, Learner, Phase, Task, TaskError, Type
 from pipeline.params import Section
 
 
@@ -64,7 +64,8 @@ class System:
     """A published system over given data.
 
     task: what it is for, all equations; phases: what is trained, in order; kept: the learners whose weights make the
-    trained model (all that the uses need); boxes: what systems that start from this one may use, by name.
+    trained model (all that the uses need); boxes: what systems that start from this one may use, by name; laws: more
+    equations that one may ask about, which the task leaves out.
 
     Uses, where the system has them: classify: images (n, *shape) in 0..1 -> probabilities (n, values); features:
     images -> (n, d), the penultimate layer; edit: images, probabilities of the value to write (n, values) -> images;
@@ -75,11 +76,18 @@ class System:
     phases: tuple[Phase, ...]
     kept: tuple[Learner, ...]
     boxes: Mapping[str, Learner | Composite] = field(default_factory=dict)
+    laws: Mapping[str, Equation] = field(default_factory=dict)
     classify: Callable[[Tensor], Tensor] | None = None
     features: Callable[[Tensor], Tensor] | None = None
     edit: Callable[[Tensor, Tensor], Tensor] | None = None
     sample: Callable[[Tensor, Tensor], Tensor] | None = None
     noise_shape: tuple[int, ...] = ()
+
+    @property
+    def lawful(self) -> Task:
+        """The task with the laws that it leaves out."""
+        more = {name: each for name, each in self.laws.items() if name not in self.task.equations}
+        return self.task.with_equations(**more)
 
     @property
     def parameters(self) -> int:

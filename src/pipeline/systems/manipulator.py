@@ -17,6 +17,7 @@ import pydantic
 from pipeline.language import (
     Composite,
     Divergence,
+    Equation,
     Learner,
     Phase,
     Source,
@@ -65,6 +66,13 @@ def manipulation(
     )
 
 
+def putput(put: Learner, x: Source, a: Source) -> Equation:
+    """The last value written counts: put(put(s, a), b) == put(s, b). It is stronger than `undo` where there are three
+    values or more."""
+    (s, _), b = x, a.again()
+    return equation(put(put(s, a), b), put(s, b), mse, trains=put)
+
+
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     get, put = reader(given), writer(settings, inputs)
     return editor(settings, get, put, four_equations(settings, get, put, inputs.x, Uniform("a", inputs.V)))
@@ -89,11 +97,13 @@ def writer(settings: Settings, inputs: Inputs) -> Learner:
 
 def editor(settings: Settings, get: Learner | Composite, put: Learner, equations: Task) -> System:
     """The system that fits put to the equations while get stays as it is; gradients pass through it."""
+    sources = {source.name: source for source in equations.sources}
     return System(
         task=equations,
         phases=(Phase("fit", equations.frozen(get), settings.steps),),
         kept=(put, *learners_of(get)),
         boxes={"get": get, "put": put},
+        laws={"putput": putput(put, sources["x"], sources["a"])},
         classify=lambda images: get.apply(images).exp(),
         edit=lambda images, values: put.apply(images, values.log()),
     )

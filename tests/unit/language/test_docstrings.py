@@ -20,7 +20,10 @@ import torch
         "task",
         "notation",
         "compile",
+        "reason",
+        "diagnose",
         "wiring",
+        "interchange",
         "",
     ],
 )

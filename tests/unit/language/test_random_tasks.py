@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
-from pipeline.language import Draws, Task, compile_task, loss, parse
+from pipeline.language import Draws, Player, Task, compile_task, loss, parse
 from tests.unit.language.random_tasks import tasks
 
 DRAWS = Draws(seed=3, step=1, batch=5)
@@ -20,23 +20,25 @@ def doubles():
 
 
 def compiled_equals_definition(made: Task) -> None:
-    """Values to 1e-9 and every learner's gradient to 1e-6, merged or not."""
+    """Values to 1e-9 and every learner's gradient to 1e-6, merged or not, all at once or each learner in its turn."""
     for learner in made.learners:
-        learner.module.requires_grad_(True)
+        learner.module.requires_grad_(True).zero_grad()
     losses = {name: loss(each, DRAWS, name) for name, each in made.equations.items()}
     slopes = {}
     for learner in made.trained:
         own = sum(losses[name] * made.equations[name].weigh(0) for name in made.trainers_of(learner))
         slopes[learner] = torch.autograd.grad(own, learner.parameters, retain_graph=True, allow_unused=True)
-    for merge in (False, True):
-        (move,) = compile_task(made, merge).moves
-        found = move.losses(DRAWS)
-        move.backward(found)
-        for name, value in losses.items():
-            torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-12, equal_nan=True)
-        for learner, gradients in slopes.items():
-            for parameter, gradient in zip(learner.parameters, gradients, strict=True):
-                close(parameter.grad, gradient)
+    players = tuple(Player(each.name, (each,)) for each in made.trained)
+    for game in (made, Task(made.equations, players, "alternating")):
+        for merge in (False, True):
+            for move in compile_task(game, merge).moves:
+                found = move.losses(DRAWS)
+                move.backward(found)
+                for name in found:
+                    torch.testing.assert_close(found[name], losses[name], rtol=1e-9, atol=1e-12, equal_nan=True)
+                for learner in set(move.learners) & set(made.trained):
+                    for parameter, gradient in zip(learner.parameters, slopes[learner], strict=True):
+                        close(parameter.grad, gradient)
     for learner in set(made.learners) - set(made.trained):
         assert all(parameter.grad is None for parameter in learner.parameters)
 
@@ -44,7 +46,7 @@ def compiled_equals_definition(made: Task) -> None:
 def close(found: torch.Tensor | None, expected: torch.Tensor | None) -> None:
     """Equal to 1e-6; no gradient is gradient 0."""
     if found is None or expected is None:
-        assert (found is None or not found.any()) and (expected is None or not expected.any())
+        assert not any(each.any() for each in (found, expected) if each is not None)
         return
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
 
