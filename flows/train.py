@@ -9,10 +9,10 @@ from pipeline.params import Params
 def steps(key: str, params: Params, root: Path) -> dict[str, stage.Step]:
     from pipeline import tracking, training
 
-    params.experiment(key)
+    experiment = params.experiment(key)
 
     def fit() -> stage.Record:
-        with tracking.live(key, params, root) as run:
+        with tracking.live(key, experiment.data, experiment.system, (experiment, params.seed), root) as run:
             training.fit(key, params, root, on_step=run.log)
         return stage.Record(mlflow_run_id=run.run_id)
 

@@ -87,33 +87,29 @@ def list_all() -> None:
         print(f"study       {study.parent.name:22} dvc repro {study}")
 
 
+Subject = Annotated[str, typer.Argument(help="A system's id (see `pipeline list`), FILE.py:TASK or FILE.json.")]
+Draw = Annotated[Path | None, typer.Option(help="Also draw the equations into this SVG or PNG file.")]
+
+
 @app.command()
-def describe(
-    system: Annotated[str, typer.Argument(help="A system's id, such as `manipulator` (see `pipeline list`).")],
-    draw: Annotated[Path | None, typer.Option(help="Also draw the equations into this SVG or PNG file.")] = None,
+def describe(system: Subject, draw: Draw = None) -> None:
+    """The equations of a system or a task, one per line, its phases and players."""
+    from pipeline import descriptions
+
+    print(descriptions.describe(system, draw))
+
+
+@app.command()
+def check(
+    file: Annotated[
+        str, typer.Argument(help="FILE.py:TASK or FILE.json; the task's name is `task` if it is left out.")
+    ],
+    draw: Draw = None,
 ) -> None:
-    """The equations of a system, one per line, and its phases."""
-    from pipeline import systems
-    from pipeline.language import TaskError
+    """Build a task of your own without training it: its types, its equations, and what may be wrong with them."""
+    from pipeline import descriptions
 
-    try:
-        built = systems.example(system)
-    except TaskError as error:
-        raise UserError(f"{system}: {error}") from None
-    print(built.task)
-    for phase in built.phases:
-        trained = ", ".join(learner.name for learner in phase.task.trained)
-        print(f"phase {phase.name}: trains {trained}")
-    for player in built.task.players:
-        print(f"player {player.name}: {', '.join(learner.name for learner in player.learners)} x {player.steps}")
-    if draw:
-        from pipeline.language.draw import draw as drawn
-
-        try:
-            drawn(built.task, draw)
-        except TaskError as error:
-            raise UserError(f"{draw}: {error}") from None
-        print(f"drawn: {draw}")
+    print(descriptions.check(file, draw))
 
 
 @app.command("import")
@@ -124,6 +120,7 @@ def import_task(
     """Read a task from a file of the visual editor (patlang-editor), and print it."""
     from pipeline.files import write_text
     from pipeline.language import TaskError, interchange
+    from pipeline.language.diagnose import diagnose
 
     if out:
         _check_writable(out, "task.py")
@@ -134,7 +131,8 @@ def import_task(
     except TaskError as error:
         raise UserError(f"{file}: {error}") from None
     print(imported.task)
-    _warn(imported.warnings)
+    found = diagnose(imported.task)
+    _warn([*imported.warnings, *(finding.message for finding in found if finding.level == "warning")])
     if out:
         write_text(out, interchange.script(imported.task, f"The task of {file.name}, a file of the visual editor."))
         print(f"written: {out}", file=sys.stderr)
@@ -235,17 +233,19 @@ def _whole(what: str, text: str) -> int:
 
 @app.command()
 def train(
-    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
-    data: Annotated[str, typer.Option(help="The data set's id.")] = "mnist",
-    set: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: one of the system's settings.")] = None,
+    system: Subject,
+    data: Annotated[str, typer.Option(help="The data set's id, or a folder of images.")] = "mnist",
+    labels: Annotated[Path | None, typer.Option(help="CSV with the columns file and label, for a folder.")] = None,
+    set: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: one of the settings.")] = None,
 ) -> None:
-    """Train a system of params.yaml outside DVC's graph, into runs/models/, and print its metrics.
+    """Train outside DVC's graph, into runs/models/, and print what was measured.
 
-    `dvc repro` trains what params.yaml says; this is for trying a setting without touching it.
+    An experiment of params.yaml is trained with other settings, without touching the file. A task of your own, and any
+    system on a folder of images, is registered as <data>-<name> too.
     """
     from pipeline import trials
 
-    trials.train(f"{data}-{system}", set or [], ROOT)
+    trials.train(system, data, labels, set or [], ROOT)
 
 
 @data_app.command("add")

@@ -1,8 +1,9 @@
 """Images between tensors and files. Tensors are float32 (n, channels, height, width), 0..1; 1 channel or 3."""
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from pipeline.files import write_whole
 
 FORMATS = ("PNG", "JPEG", "BMP")
 MAX_BYTES = 16 * 2**20
+LARGEST = 512  # pixels a side of images of any size
+GREY = ("1", "L", "I", "F")  # with what modes begin that have no colours
 GAP, BACKGROUND = 2, 128
 
 
@@ -62,18 +65,48 @@ def read_images(paths: Sequence[Path], shape: tuple[int, ...] = (1, 28, 28)) -> 
     return torch.stack([_read(Path(path), tuple(shape)) for path in paths])
 
 
+def common_shape(paths: Sequence[Path]) -> tuple[int, int, int]:
+    """Channels (1 if all images are grey, else 3), height and width of image files that are all of one size.
+
+    Raises UserError that names the file if it is no such image, or has another size than the first one.
+    """
+    colours, first = False, (0, 0)
+    for path in paths:
+        with _opened(Path(path), "an image of moderate size") as image:
+            first = first if any(first) else image.size
+            if image.size != first:
+                raise UserError(
+                    f"{path}: the image is {image.width}x{image.height} pixels, but {paths[0]} is "
+                    f"{first[0]}x{first[1]}; bring all images to one size first"
+                )
+            if max(image.size) > LARGEST:
+                raise UserError(
+                    f"{path}: the image is {image.width}x{image.height} pixels, at most {LARGEST} a side are read; "
+                    "scale the images down first, to 64x64 say"
+                )
+            colours = colours or not image.mode.startswith(GREY)
+    return (3 if colours else 1, first[1], first[0])
+
+
 def _read(path: Path, shape: tuple[int, ...]) -> Tensor:
     channels, height, width = shape
+    with _opened(path, f"a {width}x{height} image") as image:
+        if image.size != (width, height):
+            found = f"{image.width}x{image.height}"
+            raise UserError(f"{path}: the image is {found} pixels, expected {width}x{height}")
+        return _pixels(image, "L" if channels == 1 else "RGB")
+
+
+@contextlib.contextmanager
+def _opened(path: Path, expected: str) -> Iterator[Image.Image]:
+    """An image file, not decoded yet. What is wrong with it, now or when it is decoded, becomes a UserError."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES // 2**20} MiB, expected a {width}x{height} image")
+            raise UserError(f"{path}: larger than {MAX_BYTES // 2**20} MiB, expected {expected}")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
-                if image.size != (width, height):
-                    found = f"{image.width}x{image.height}"
-                    raise UserError(f"{path}: the image is {found} pixels, expected {width}x{height}")
-                return _pixels(image, "L" if channels == 1 else "RGB")
+                yield image
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -81,7 +114,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> Tensor:
     except PermissionError:
         raise UserError(f"{path}: may not be read") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UserError(f"{path}: the image is far too large, expected {width}x{height} pixels") from None
+        raise UserError(f"{path}: the image is far too large, expected {expected}") from None
     except UnidentifiedImageError:
         raise UserError(f"{path}: not an image that can be read, expected {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError) as error:

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -38,39 +39,76 @@ class NonFiniteLoss(UserError):
     """An equation's loss became infinite or not a number; the message names the equation and the step."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training.
+
+    key: what messages and checkpoints call it; config: all that it takes to build the system, the content of
+    config.json but for the results; prepared, split: the examples; target: the model's folder; given: that of the
+    trained model that the system starts from; source: the user's file that it is made from.
+    """
+
+    key: str
+    config: Mapping[str, Any]
+    prepared: Path
+    split: str
+    target: Path
+    given: Path | None = None
+    source: Path | None = None
+
+
 def fit(key: str, params: Params, root: Path, on_step: OnStep | None = None, target: Path | None = None) -> None:
     """Train the experiment `key` and write the model to `target` (models/<data>/<system>/ if absent).
 
+    Raises UserError for an unknown experiment, and as `train` does.
+    """
+    experiment = params.experiment(key)
+    prepared = root / "data" / "prepared" / experiment.data
+    given = root / experiment.given
+    # All of them: a default that changes must not change what an old model is built as.
+    settings = systems.settings(experiment.system, experiment.settings).model_dump()
+    job = Job(
+        key,
+        describe(experiment.system, experiment.data, settings, prepared, given, params),
+        prepared,
+        experiment.split,
+        target or root / "models" / experiment.data / experiment.system,
+        given if (given / "config.json").exists() else None,
+    )
+    train(job, params, root, on_step)
+
+
+def train(job: Job, params: Params, root: Path, on_step: OnStep | None = None) -> None:
+    """Train what the job says, and write the model to its target.
+
     on_step: called now and then with the step and the mean loss of each equation since the last call.
-    Raises UserError for an unknown experiment, missing inputs, more examples a step than there are, or a loss that is
-    not finite.
+    Raises UserError for missing inputs, more examples a step than there are, or a loss that is not finite.
     """
     try:
-        _fit(key, params, root, on_step, target)
+        _train(job, params, root, on_step)
     except TaskError as error:
-        raise UserError(f"{key}: {error}") from None
+        raise UserError(f"{job.key}: {error}") from None
 
 
-def _fit(key: str, params: Params, root: Path, on_step: OnStep | None, target: Path | None) -> None:
-    experiment = params.experiment(key)
+def _train(job: Job, params: Params, root: Path, on_step: OnStep | None) -> None:
     device = prepare_device(params.threads)
-    config = describe(key, params, root)
-    split = data.load(root / "data" / "prepared" / experiment.data, experiment.split)
+    split, config = data.load(job.prepared, job.split), job.config
     inputs = Inputs(tuple(config["shape"]), tuple(config["values"])).bound(split.images, split.labels)
-    system = systems.build(config, inputs)
-    if config["given"]:
-        take_weights(system, systems.load(root / experiment.given).system)
-    recipe = systems.settings(experiment.system, experiment.settings)
+    system = systems.build(config, inputs, job.source.parent if job.source else None)
+    if job.given:
+        take_weights(system, systems.load(job.given).system)
 
-    prepared = root / "data" / "prepared" / experiment.data
-    print_key = fingerprint({**config, "split": experiment.split}, params, prepared, root / experiment.given)
-    checkpoint = root / "checkpoints" / key / f"{print_key}.pt"
-    run = Run(system, recipe, params.seed, device, checkpoint)
-    curves = run.train(key, on_step)
+    made_from = [path for path in (job.prepared, job.given, job.source) if path]
+    print_key = fingerprint({**config, "split": job.split}, params, *made_from)
+    checkpoint = root / "checkpoints" / job.key / f"{print_key}.pt"
+    run = Run(system, systems.recipe(config), config["seed"], device, checkpoint)
+    curves = run.train(job.key, on_step)
 
-    with whole_folder(target or root / "models" / experiment.data / experiment.system) as model:
+    with whole_folder(job.target) as model:
         systems.save(model, {**config, "parameters": system.parameters}, system)
         write_curves(model / "curves.csv", curves)
+        if job.source:
+            shutil.copyfile(job.source, model / job.source.name)
     # Only this run's: another with other settings may be under way, or interrupted.
     checkpoint.unlink(missing_ok=True)
     with suppress(OSError):
@@ -84,21 +122,23 @@ def prepare_device(threads: int) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def describe(key: str, params: Params, root: Path) -> dict[str, Any]:
-    """All that it takes to build the experiment's system again: the content of config.json but for the results."""
-    experiment = params.experiment(key)
-    info = data.info(root / "data" / "prepared" / experiment.data)
-    given = root / experiment.given / "config.json"
+def describe(
+    system: str, data_set: str, settings: Mapping[str, Any], prepared: Path, given: Path | None, params: Params
+) -> dict[str, Any]:
+    """All that it takes to build a system again: the content of config.json but for the results.
+
+    prepared: the folder of the data; given: that of the trained model that it starts from, if there is one.
+    """
+    info = data.info(prepared)
     return {
-        "system": experiment.system,
-        "data": experiment.data,
-        # All of them: a default that changes must not change what an old model is built as.
-        "settings": systems.settings(experiment.system, experiment.settings).model_dump(),
+        "system": system,
+        "data": data_set,
+        "settings": dict(settings),
         "shape": list(info.shape),
         "values": list(info.values),
         "seed": params.seed,
         "recipe_version": params.recipe_version,
-        "given": read_json(given) if given.exists() else None,
+        "given": read_json(given / "config.json") if given and (given / "config.json").exists() else None,
     }
 
 
@@ -112,13 +152,13 @@ def take_weights(system: System, given: System) -> None:
             learner.module.load_state_dict(trained[learner.name].module.state_dict())
 
 
-def fingerprint(config: Mapping[str, Any], params: Params, *folders: Path) -> str:
-    """What a checkpoint depends on: settings, data, given weights, code and the number of threads."""
+def fingerprint(config: Mapping[str, Any], params: Params, *made_from: Path) -> str:
+    """What a checkpoint depends on: settings, code, the number of threads, and files or folders of weights and data."""
     digest = hashlib.sha256(repr((config, params.threads, torch.__version__)).encode())
     code = Path(pipeline.__file__).parent
-    files = [*(code / "language").glob("*.py"), *(code / "nets").glob("*.py"), *(code / "systems").glob("*.py")]
-    for folder in folders:
-        files += folder.glob("*.safetensors")
+    files = [file for part in ("language", "nets", "systems") for file in (code / part).rglob("*.py")]
+    for path in made_from:
+        files += path.glob("*.safetensors") if path.is_dir() else [path]
     for file in sorted({*files, Path(__file__)}):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:20]

@@ -252,7 +252,7 @@ def test_the_command_line_edits_samples_and_lists(workspace: Workspace, ran: str
         (["recite"], "recite"),
         (["describe", "nobody"], "unknown system `nobody`"),
         (["describe", "manipulator", "--draw", "missing/out.svg"], "missing/out.svg"),
-        (["train", "nobody"], "mnist-nobody"),
+        (["train", "nobody"], "unknown system `nobody`"),
         (["train", "manipulator", "--set", "stpes=3"], "stpes"),
         (["train", "manipulator", "--set", "steps=many"], "steps"),
         (["data", "add", "nobody", "."], "unknown data set `nobody`"),

@@ -3,9 +3,24 @@
 A data set is one file in this package that defines `DATASET` (see `base`); a new file is a new data set.
 """
 
-from pipeline.data.additions import add, listing
+from pipeline.data.additions import add, count, listing
 from pipeline.data.fetching import fetch
+from pipeline.data.folders import plain, prepare_folder
 from pipeline.data.registry import find, names
 from pipeline.data.splits import Info, Split, info, load, prepare
 
-__all__ = ["Info", "Split", "add", "fetch", "find", "info", "listing", "load", "names", "prepare"]
+__all__ = [
+    "Info",
+    "Split",
+    "add",
+    "count",
+    "fetch",
+    "find",
+    "info",
+    "listing",
+    "load",
+    "names",
+    "plain",
+    "prepare",
+    "prepare_folder",
+]

@@ -4,11 +4,14 @@ import csv
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from ruamel.yaml import YAML
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from pipeline.data import idx
 from pipeline.data.base import DataSet, Examples
@@ -85,28 +88,38 @@ def _read_pair(folder: Path, name: str, dataset: DataSet) -> Examples:
 
 
 def _read_images(folder: Path, dataset: DataSet) -> Examples:
+    table = folder / "labels.csv"
+    rows = listed(table, folder) if table.exists() else in_subfolders(folder)
+    labels = [label_of(row, dataset.values) for row in rows]
+    return read_pixels([row.file for row in rows], dataset.shape, folder), torch.tensor(labels, dtype=torch.int64)
+
+
+def read_pixels(files: Sequence[Path], shape: tuple[int, ...], folder: Path) -> Tensor:
+    """The images in files, (n, *shape) uint8. Raises UserError that names the file at fault."""
     # Pillow is no part of the training core, which imports this module too.
     from pipeline.pictures import read_images
 
-    rows = _labelled(folder, dataset)
-    images = torch.zeros(len(rows), *dataset.shape, dtype=torch.uint8)
-    with progress(f"reading {folder}", len(rows)) as advance:
-        for row, (file, _) in enumerate(rows):
-            images[row] = (read_images([file], dataset.shape)[0] * 255).round().to(torch.uint8)
+    images = torch.zeros(len(files), *shape, dtype=torch.uint8)
+    with progress(f"reading {folder}", len(files)) as advance:
+        for row, file in enumerate(files):
+            images[row] = (read_images([file], shape)[0] * 255).round().to(torch.uint8)
             advance(1, "")
-    return images, torch.tensor([label for _, label in rows], dtype=torch.int64)
+    return images
 
 
-def _labelled(folder: Path, dataset: DataSet) -> list[tuple[Path, int]]:
-    """Each image file and its label. Hidden files and folders (.DS_Store and the like) do not count."""
-    table = folder / "labels.csv"
-    if table.exists():
-        return _listed(table, dataset)
+@dataclass(frozen=True)
+class Row:
+    """An image file, the name of its label, and where that is said."""
+
+    file: Path
+    label: str
+    where: str
+
+
+def in_subfolders(folder: Path) -> list[Row]:
+    """The images in subfolders that are named by their labels. Hidden ones (.DS_Store and the like) do not count."""
     return [
-        (file, _label(inner.name, dataset, inner))
-        for inner in _visible(folder)
-        if inner.is_dir()
-        for file in _visible(inner)
+        Row(file, inner.name, str(inner)) for inner in _visible(folder) if inner.is_dir() for file in _visible(inner)
     ]
 
 
@@ -114,30 +127,34 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
 
 
-def _listed(table: Path, dataset: DataSet) -> list[tuple[Path, int]]:
+def listed(table: Path, folder: Path) -> list[Row]:
+    """The images that a CSV file with the columns file and label names, in a folder.
+
+    Raises UserError that names the table, and the line for a file outside the folder.
+    """
     try:
         with open(table, newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             if not {"file", "label"} <= set(reader.fieldnames or ()):
                 raise UserError(f"{table}: the columns file and label are expected")
-            rows = [(reader.line_num, row["file"] or "", row["label"] or "") for row in reader]
+            rows = [(f"{table}, line {reader.line_num}", row["file"] or "", row["label"] or "") for row in reader]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{table}: not a table in UTF-8 that can be read: {error}") from None
-    return [(_inside(table, line, file), _label(label.strip(), dataset, table, line)) for line, file, label in rows]
+    return [Row(_inside(folder, where, file), label.strip(), where) for where, file, label in rows]
 
 
-def _inside(table: Path, line: int, name: str) -> Path:
-    file = table.parent / name.strip()
-    if not file.resolve().is_relative_to(table.parent.resolve()):
-        raise UserError(f"{table}, line {line}: {name} is outside the folder")
+def _inside(folder: Path, where: str, name: str) -> Path:
+    file = folder / name.strip()
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{where}: {name} is outside the folder")
     return file
 
 
-def _label(text: str, dataset: DataSet, where: Path, line: int | None = None) -> int:
-    if text not in dataset.values:
-        place = f"{where}, line {line}" if line else f"{where}"
-        raise UserError(f"{place}: label `{text}` found, one of {', '.join(dataset.values)} expected")
-    return dataset.values.index(text)
+def label_of(row: Row, values: Sequence[str]) -> int:
+    """Which of the values a row's label is. Raises UserError that names the place if it is none."""
+    if row.label not in values:
+        raise UserError(f"{row.where}: label `{row.label}` found, one of {', '.join(values)} expected")
+    return values.index(row.label)
 
 
 def held(prepared: Path) -> set[bytes]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pipeline.language.boxes import detached
 from pipeline.language.sources import label
-from pipeline.language.terms import Op, TaskError, Term, Type, Value, expect_kind, number
+from pipeline.language.terms import Op, TaskError, Term, Type, Value, Wireable, expect_kind, number
 from pipeline.language.weighing import Expected, Weigher
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def bound_wire(type: Type, depth: int | None = None) -> Term:
     return Term(_variables.setdefault((type, depth), Variable("t" + "'" * depth)), (), type)
 
 
-def _written(variable: Term, diagram: Callable[[Term], Term | tuple[Term, ...]]) -> tuple[Term, ...]:
+def _written(variable: Term, diagram: Callable[[Term], Wireable | tuple[Wireable, ...]]) -> tuple[Term, ...]:
     """The diagram with this variable at its wire."""
     _open.append(variable)
     try:
         made = diagram(variable)
     finally:
         _open.pop()
-    return made if isinstance(made, tuple) else (made,)
+    return tuple(each.term for each in (made if isinstance(made, tuple) else (made,)))
 
 
 # ------------------------------------------------------------------------------------------------------ derivatives
@@ -172,7 +172,7 @@ class Derivative(Binder):
         return slope
 
 
-def derivative(diagram: Callable[[Term], Term], at: Term, along: Term | None = None) -> Term:
+def derivative(diagram: Callable[[Term], Term], at: Wireable, along: Wireable | None = None) -> Term:
     """The derivative of a diagram in one wire, where that wire has the value `at`: a wire of its type.
 
     diagram: takes the wire and gives a real one; along: the weights of the coordinates of its result, of its type (all
@@ -180,13 +180,15 @@ def derivative(diagram: Callable[[Term], Term], at: Term, along: Term | None = N
 
     Raises TaskError if a wire is not real, `along` has another type, or the diagram does not depend on the wire.
     """
-    expect_kind(at.type, "real", of=f"derivative at `{at}`")
-    variable = bound_wire(at.type)
+    point, weights = at.term, () if along is None else (along.term,)
+    expect_kind(point.type, "real", of=f"derivative at `{point}`")
+    variable = bound_wire(point.type)
     (made,) = _written(variable, diagram)
     expect_kind(made.type, "real", of=f"derivative of `{made}`")
-    if along is not None and along.type != made.type:
-        raise TaskError(f"derivative: `{made}` is {made.type.full}, but its weights `{along}` are {along.type.full}")
-    return bind(Derivative(variable, made, along is not None), at, *(() if along is None else (along,)))
+    for each in weights:
+        if each.type != made.type:
+            raise TaskError(f"derivative: `{made}` is {made.type.full}, but its weights `{each}` are {each.type.full}")
+    return bind(Derivative(variable, made, bool(weights)), point, *weights)
 
 
 # ----------------------------------------------------------------------------------------------- inner optimisation
@@ -280,7 +282,10 @@ class Optimum(Binder):
 
 
 def optimise(
-    start: Term, objective: Callable[[Term], tuple[Term, Term]], divergence: Divergence, solver: ProjectedGradient
+    start: Wireable,
+    objective: Callable[[Term], tuple[Term, Wireable]],
+    divergence: Divergence,
+    solver: ProjectedGradient,
 ) -> Term:
     """The wire's value near `start` that maximises (or minimises) divergence(*objective(wire)).
 
@@ -291,8 +296,9 @@ def optimise(
     Raises TaskError if `start` is not real, the divergence cannot compare the two sides or is random, or neither side
     depends on the wire.
     """
-    expect_kind(start.type, "real", of=f"optimise: `{start}`")
-    variable = bound_wire(start.type)
+    point = start.term
+    expect_kind(point.type, "real", of=f"optimise: `{point}`")
+    variable = bound_wire(point.type)
     lhs, rhs = _written(variable, objective)
     complaint = divergence.accepts(lhs.type, rhs.type)
     if complaint:
@@ -301,4 +307,4 @@ def optimise(
         )
     if divergence.random:
         raise TaskError(f"optimise: {divergence} is random: an objective has to stay the same while it is searched")
-    return bind(Optimum(variable, lhs, rhs, divergence, solver), start)
+    return bind(Optimum(variable, lhs, rhs, divergence, solver), point)

@@ -65,8 +65,12 @@ class Finding:
     text: str
     level: Literal["warning", "note"] = "warning"
 
+    @property
+    def message(self) -> str:
+        return ": ".join(filter(None, (", ".join(self.equations), self.text)))
+
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.level, ", ".join(self.equations), self.text)))
+        return f"{self.level}: {self.message}"
 
 
 def diagnose(task: Task) -> tuple[Finding, ...]:

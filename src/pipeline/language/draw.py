@@ -2,7 +2,9 @@
 
 Boxes are learners (coloured: strongly where the equation trains them) and fixed functions (plain); a name before a
 double bar is a source; a small dot copies a wire, a large one discards it; a pointed box is a constant. Opposite
-harpoons are the equation, its divergence above and what it trains beneath; a brace binds a compound task.
+harpoons are the equation, its divergence above and what it trains beneath; a brace binds a compound task. Beneath are
+the players, the refinements (a dashed box, an arrow with a bar, and what stands for the box) and the types of the
+wires. `docs/language.md` has all signs.
 
 Pictures are functions of the task alone, the same bytes every time. SVGs use `currentColor`, so that they suit light
 and dark pages.
@@ -10,73 +12,53 @@ and dark pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
-from typing import Any
 
-from pipeline.language.layout import PORT, Layout, Link, Part, layout
-from pipeline.language.task import Equation, Task, TaskError
-from pipeline.language.terms import Learner, Term
-from pipeline.language.wiring import Node, Port, Wiring, diagram, wiring
+from pipeline.language.binding import Derivative
+from pipeline.language.layout import Layout, Link, Part, layout
+from pipeline.language.marks import (
+    SMALL,
+    Mark,
+    Point,
+    Sheet,
+    Step,
+    Stroke,
+    around,
+    label,
+    line,
+    moved,
+    polygon,
+    rectangle,
+    shortened,
+    svg,
+    text_width,
+    write,
+)
+from pipeline.language.notation import type_text
+from pipeline.language.signs import HUES, STRONG, Look, Pen, Placed, nth_pen, size
+from pipeline.language.sources import Source, Wire
+from pipeline.language.task import Equation, Ramp, Refinement, Task, TaskError
+from pipeline.language.terms import Learner, Term, number
+from pipeline.language.wiring import Node, Port, Wiring, diagram, letters_of, wiring
 
-__all__ = ["diagram", "draw", "equation_svg"]
+__all__ = ["diagram", "draw", "equation_svg", "sheet"]
 
-HUES = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#06b6d4")
-FAINT, STRONG = 0.12, 0.4  # how much of its hue a learner's box shows, as it is or as it is trained
-INK = "#1c1d20"  # of PNGs
-TEXT, SMALL = 13.0, 10.0  # font sizes
-BARS = 3.5  # between the two bars of a source
-MARGIN, ROWS = 12.0, 26.0  # round the picture; between rows
+MARGIN, ROWS, BLOCKS = 12.0, 22.0, 34.0  # round the picture; between rows; between what is of different sorts
 SIGN = 34.0  # the length of the harpoons
+APART = 14.0  # between sides and sign
+CHIPS = 190.0  # how wide a line of trained learners may be
+WIRE = 24  # letters in the label of a wire
+NOTE = 90  # letters in a line of text
+RAGGED, PAGE = 1.25, 1000.0  # how much wider a picture may be so that signs stand beneath each other; and always
 
-Point = tuple[float, float]
-Hues = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """Lines and cubic curves, each step its letter (M, L, C or Z, as in SVG) and its points; perhaps filled."""
-
-    steps: tuple[tuple[str, tuple[Point, ...]], ...]
-    width: float = 1.2
-    fill: str = ""
-    strength: float = 0.0
-
-
-@dataclass(frozen=True)
-class Dot:
-    centre: Point
-    radius: float
-
-
-@dataclass(frozen=True)
-class Label:
-    """A text; `anchor` says which of its points is `at`: the start, middle or end of its baseline."""
-
-    text: str
-    at: Point
-    size: float = TEXT
-    anchor: str = "middle"
-    faint: bool = False
-
-
-Mark = Stroke | Dot | Label
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A picture, y downwards from 0 to `height`; `title` says in words what it shows."""
-
-    title: str
-    marks: tuple[Mark, ...]
-    width: float
-    height: float
+Row = list[Mark]
+Leaving = dict[tuple[Part, int], list[Link]]
 
 
 def draw(task: Task, path: Path) -> None:
-    """Draw all equations of a task, one a row, into an SVG or PNG file.
+    """Draw all equations of a task, one a row, its players and its refinements into an SVG or PNG file.
 
     Raises TaskError for another suffix, or if there are no equations.
     """
@@ -84,32 +66,78 @@ def draw(task: Task, path: Path) -> None:
         raise TaskError(f"{path}: diagrams are written as .svg or .png")
     if not task.equations:
         raise TaskError(f"{path}: the task has no equations to draw")
-    sheet = _sheet(task.equations, _hues(task.equations.values()))
-    if path.suffix.lower() == ".svg":
-        path.write_text(_svg(sheet), encoding="utf-8")
-    else:
-        _write_png(sheet, path)
+    write(sheet(task), path)
 
 
 def equation_svg(name: str, equation: Equation, among: Iterable[Equation] = ()) -> str:
     """One equation as SVG. among: all equations of its task, so that a learner has one colour in all their pictures."""
-    return _svg(_sheet({name: equation}, _hues([*among, equation])))
+    rows = _equations({name: equation}, _look([*among, equation]))
+    return svg(_sheet(f"{name} : {equation}", rows))
+
+
+def sheet(task: Task) -> Sheet:
+    """The picture of a task."""
+    look = _look(task.equations.values(), task.refinements)
+    marks = _stacked(_equations(task.equations, look), ROWS)
+    if len(task.equations) > 1:
+        left, top, _, bottom = around(marks)
+        marks.append(_brace(left - 22, top, bottom))
+    blocks = [marks]
+    if task.players:
+        blocks.append(_players(task, look))
+    if task.refinements:
+        blocks.append(_stacked(_refinements(task.refinements, look), ROWS))
+    blocks.append(_legend(look, max(around(block)[2] for block in blocks)))
+    title = "\n".join([str(task), *(f"{each.kind} {each.text}" for each in task.refinements)])
+    return _sheet(title, blocks, BLOCKS)
+
+
+def _sheet(title: str, rows: Sequence[Row], gap: float = ROWS) -> Sheet:
+    """Rows beneath each other on a sheet that they fit on."""
+    marks = _stacked(rows, gap)
+    left, top, right, bottom = around(marks)
+    placed = tuple(moved(mark, MARGIN - left, MARGIN - top) for mark in marks)
+    return Sheet(title, placed, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
+
+
+def _stacked(rows: Iterable[Row], gap: float) -> Row:
+    """Rows beneath each other, their left sides as they are."""
+    stacked: Row = []
+    y = 0.0
+    for row in rows:
+        _, top, _, bottom = around(row)
+        stacked += [moved(mark, 0.0, y - top) for mark in row]
+        y += bottom - top + gap
+    return stacked
+
+
+# -------------------------------------------------------------------------------------------------------------- looks
+
+
+def _look(equations: Iterable[Equation], refinements: Sequence[Refinement] = ()) -> Look:
+    """The colours of learners and the pens of types, in order of mention."""
+    sides = [side for each in equations for side in (each.lhs, each.rhs)]
+    afters = [each.after for each in refinements if each.after is not None]
+    befores = [each.before for each in refinements if each.before is not None]
+    coloured = [node for term in (*sides, *afters) for node in wiring(term).nodes]
+    nodes = [*coloured, *(node for term in befores for node in wiring(term).nodes)]
+    types = dict.fromkeys(type for node in nodes for _, type in node.outputs)
+    return Look(_hues(coloured), {type: nth_pen(place) for place, type in enumerate(types)})
+
+
+def _hues(nodes: Sequence[Node]) -> dict[str, str]:
+    """By name; a composite has the colour of its first part, and gives it to those that nothing else mentions."""
+    learned = [node for node in nodes if node.learners]
+    heads = [node.learners if isinstance(node.op, Derivative) else node.learners[:1] for node in learned]
+    names = dict.fromkeys(learner.name for each in heads for learner in each)
+    hues = {name: HUES[place % len(HUES)] for place, name in enumerate(names)}
+    for node in learned:
+        for name in (node.name, *(learner.name for learner in node.learners)):
+            hues.setdefault(name, hues[node.learners[0].name])
+    return hues
 
 
 # ------------------------------------------------------------------------------------------------------------- sides
-
-
-def _hues(equations: Iterable[Equation]) -> dict[str, str]:
-    """The colours of learners and composites, by name, in order of mention; a composite has that of its first part."""
-    nodes = [node for each in equations for side in (each.lhs, each.rhs) for node in wiring(side).nodes]
-    first = list(dict.fromkeys(node.learners[0].name for node in nodes if node.learners))
-    hues = {}
-    for node in nodes:
-        if node.learners:
-            hue = HUES[first.index(node.learners[0].name) % len(HUES)]
-            hues.update({learner.name: hue for learner in node.learners if learner.name not in first})
-            hues[node.learners[0].name] = hues[node.name] = hue
-    return hues
 
 
 @dataclass(frozen=True)
@@ -120,26 +148,79 @@ class Side:
     layout: Layout
 
     @classmethod
-    def of(cls, term: Term) -> Side:
-        found = wiring(term)
-        labels = {port: _text_width(_wire_label(found, port), SMALL) + 8 for port in found.uses()}
-        return cls(found, layout(found, [_size(node) for node in found.nodes], labels))
+    def of(cls, term: Term, letters: Mapping[Term, str] | None = None, border: Source | None = None) -> Side:
+        found = wiring(term, letters=letters, border=border)
+        labels = {port: _wire_width(_wire_label(found, port)) for port in found.uses()}
+        return cls(found, layout(found, [size(node) for node in found.nodes], labels))
 
-    def marks(self, trained: set[Learner], hues: Hues) -> Iterator[Mark]:
-        """At the layout's own place."""
-        for link in self.layout.links:
-            yield from _wire(link, _wire_label(self.wiring, link.port))
+    def marks(self, look: Look, trained: Collection[Learner], hole: bool = False) -> Iterator[Mark]:
+        """At the layout's own place. hole: whether the boxes are ones that something stands for."""
+        yield from self.wires(look)
         for part in self.layout.parts:
             if part.node >= 0:
-                node = self.wiring.nodes[part.node]
-                if node.source is None:
-                    yield from _box(part, node, hues, not trained.isdisjoint(node.learners))
-                else:
-                    yield from (_constant if node.constant else _source)(part, node)
-            elif part.kind == "wire":
-                yield _line((part.x, part.y), (part.x + part.width, part.y))
-            elif part.kind in ("copy", "discard"):
-                yield Dot((part.x + part.width / 2, part.y), part.width / 2)
+                yield from Placed(self.wiring.nodes[part.node], part, look, trained, hole).marks()
+
+    def wires(self, look: Look) -> Iterator[Mark]:
+        """With their labels and dots."""
+        leaving = self.layout.leaving()
+        for (part, output), links in leaving.items():
+            port = (part.node, output) if part.node >= 0 else part.port
+            pen = look.pens[self.wiring.nodes[port[0]].outputs[port[1]][1]]
+            x, y = part.x + part.width, part.y + part.offset(output, part.outputs)
+            stop = (self.layout.stops[part.column], y)
+            if part.node >= 0:
+                text = _wire_label(self.wiring, port)
+                yield label(text, (x + 4, y - 4), SMALL, "start", faint=True, most=WIRE)
+                if not links:
+                    stop = (x + _wire_width(text), y)
+                    yield pen.discarded(stop)
+                elif len(links) == 1:
+                    yield self._path((x, y), links[0], leaving, pen)
+                if len(links) != 1:
+                    yield pen.line((x, y), stop)
+            if len(links) > 1:
+                yield pen.copied(stop)
+                for link in links:
+                    yield self._path(stop, link, leaving, pen)
+
+    def _path(self, start: Point, link: Link, leaving: Leaving, pen: Pen) -> Stroke:
+        """A wire from where it begins or is copied to where it ends or is copied again."""
+        steps: list[Step] = [("M", (start,))]
+        forked = len(leaving[link.start, link.output]) > 1
+        while True:
+            steps += self._bend(link, forked)
+            end = link.end
+            if end.kind != "wire":
+                steps.append(("L", ((end.x + end.size.inset, link.heights[1]),)))
+                break
+            steps.append(("L", ((self.layout.stops[end.column], link.heights[1]),)))
+            if len(leaving[end, 0]) > 1:
+                break
+            (link,), forked = leaving[end, 0], False
+        return pen.path(steps)
+
+    def _bend(self, link: Link, forked: bool) -> Iterator[Step]:
+        """To the next height: from a dot steeply, if no other wire is in the way."""
+        (y, z), (left, right) = link.heights, link.bend
+        yield "L", ((left, y),)
+        if not link.bends:
+            return
+        if forked and not self._between(link):
+            yield "C", ((left, y + 0.7 * (z - y)), (left + 0.3 * (right - left), z), (right, z))
+        else:
+            middle = (left + right) / 2
+            yield "C", ((middle, y), (middle, z), (right, z))
+
+    def _between(self, link: Link) -> bool:
+        """Whether another wire begins at a height that this one passes beside it."""
+        low, high = sorted(link.heights)
+        own = link.start, link.output
+        return any(
+            low < part.y + part.offset(output, part.outputs) < high
+            for part in self.layout.parts
+            for output in range(part.outputs)
+            if part.column == link.start.column and (part, output) != own
+        )
 
 
 def _wire_label(found: Wiring, port: Port) -> str:
@@ -147,126 +228,83 @@ def _wire_label(found: Wiring, port: Port) -> str:
     return f"{name} : {type.name}" if name else type.name
 
 
-def _size(node: Node) -> tuple[float, float]:
-    ports = PORT * max(len(node.inputs), len(node.outputs))
-    if node.constant:
-        return _text_width(node.name) + 22, 24
-    if node.source:
-        return _text_width(node.name) + 6 + BARS, ports
-    return max(_text_width(node.name), _text_width(node.note, SMALL)) + 18, max(ports, 38 if node.note else 26)
+def _wire_width(text: str) -> float:
+    """What the label takes of its wire."""
+    return text_width(shortened(text, WIRE), SMALL) + 8
 
 
-def _wire(link: Link, label: str) -> Iterator[Mark]:
-    """Straight on, then over to its new height between the columns, then straight on."""
-    (x, end), (y, z) = (link.start.x + link.start.width, link.end.x), link.heights
-    left, right = link.bend
-    middle = (left + right) / 2
-    curve = ("C", ((middle, y), (middle, z), (right, z)))
-    path = (("L", ((left, y),)), curve, ("L", ((end, z),))) if link.bends else (("L", ((end, z),)),)
-    yield Stroke((("M", ((x, y),)), *path))
-    if link.labelled:
-        yield Label(label, (x + 4, y - 4), SMALL, "start", faint=True)
+# --------------------------------------------------------------------------------------------------------- equations
 
 
-def _box(part: Part, node: Node, hues: Hues, trained: bool) -> Iterator[Mark]:
-    half = _size(node)[1] / 2
-    corners = ((part.x, part.y - half), (part.x + part.width, part.y + half))
-    strength = STRONG if trained else FAINT
-    yield _polygon(
-        _corners(*corners), hues.get(node.name, ""), strength if node.learners else 0.0, 1.6 if trained else 1.2
-    )
-    middle = part.x + part.width / 2
-    yield Label(node.name, (middle, part.y - 2 if node.note else part.y + 4.5))
-    if node.note:
-        yield Label(node.note, (middle, part.y + 12), SMALL, faint=True)
+def _equations(equations: Mapping[str, Equation], look: Look) -> list[Row]:
+    """A row each: the name, the left side, the sign and the right side; y = 0 at the sign.
+
+    The signs stand beneath each other, unless that makes the picture much wider than its widest row.
+    """
+    sides = [_sides(each) for each in equations.values()]
+    signs = [list(_sign(each, look)) for each in equations.values()]
+    halves = [max(-around(sign)[0], around(sign)[2]) + APART for sign in signs]
+    widths = [(lhs.layout.width, rhs.layout.width) for lhs, rhs in sides]
+    names = max(text_width(shortened(name)) for name in equations) + 22
+    left, half, right = max(lhs for lhs, _ in widths), max(halves), max(rhs for _, rhs in widths)
+    widest = max(lhs + rhs + 2 * each for (lhs, rhs), each in zip(widths, halves, strict=True))
+    aligned = left + 2 * half + right <= max(PAGE, RAGGED * widest)
+    rows = []
+    for (name, each), (lhs, rhs), sign, own in zip(equations.items(), sides, signs, halves, strict=True):
+        at = names + (left + half if aligned else lhs.layout.width + own)
+        reach = half if aligned else own
+        row: Row = [label(name, (0.0, 4.5), anchor="start")]
+        row += [moved(mark, at - reach - lhs.layout.width, 0.0) for mark in lhs.marks(look, each.trains)]
+        row += [moved(mark, at, 0.0) for mark in sign]
+        row += [moved(mark, at + reach, 0.0) for mark in rhs.marks(look, each.trains)]
+        rows.append(row)
+    return rows
 
 
-def _source(part: Part, node: Node) -> Iterator[Mark]:
-    """The name and a double bar, from which the wires come."""
-    half, right = PORT * part.outputs / 2 - 1, part.x + part.width
-    yield Label(node.name, (right - BARS - 5, part.y + 4.5), anchor="end")
-    for x in (right - BARS, right):
-        yield _line((x, part.y - half), (x, part.y + half))
+def _sides(equation: Equation) -> tuple[Side, Side]:
+    letters = letters_of(equation.lhs, equation.rhs)
+    return Side.of(equation.lhs, letters), Side.of(equation.rhs, letters)
 
 
-def _constant(part: Part, node: Node) -> Iterator[Mark]:
-    left, right = part.x, part.x + part.width
-    shoulder, top, bottom = right - 9, part.y - 12, part.y + 12
-    yield _polygon([(left, top), (shoulder, top), (right, part.y), (shoulder, bottom), (left, bottom)])
-    yield Label(node.name, ((left + shoulder) / 2 + 1, part.y + 4.5))
-
-
-# ------------------------------------------------------------------------------------------------------------- rows
-
-
-@dataclass(frozen=True)
-class Row:
-    """An equation: its sides, and what stands above and beneath the sign."""
-
-    name: str
-    equation: Equation
-    lhs: Side
-    rhs: Side
-
-    @property
-    def above(self) -> str:
-        weight = self.equation.weight
-        shown = f"{weight:g}" if isinstance(weight, float | int) else str(weight)
-        return f"{self.equation.divergence}" + ("" if shown == "1" else f" × {shown}")
-
-    @property
-    def trained(self) -> list[str]:
-        return self.equation.shown.split(", ")
-
-    @property
-    def sign_width(self) -> float:
-        chips = sum(_text_width(name) + 14 for name in self.trained) - 4
-        return max(SIGN, _text_width(self.above, SMALL), chips)
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """How far it goes up and down from the height of the sign."""
-        tops, bottoms = zip(self.lhs.layout.extent, self.rhs.layout.extent, strict=True)
-        return max(24.0, -min(tops)), max(34.0, *bottoms)
-
-
-def _sheet(equations: Mapping[str, Equation], hues: Hues) -> Sheet:
-    """Equations below each other, their signs aligned; a brace if there are several."""
-    rows = [Row(name, each, Side.of(each.lhs), Side.of(each.rhs)) for name, each in equations.items()]
-    names = MARGIN + (22.0 if len(rows) > 1 else 0.0)
-    left = names + max(_text_width(row.name) for row in rows) + 22 + max(row.lhs.layout.width for row in rows)
-    sign = left + 14 + max(row.sign_width for row in rows) / 2
-    right = 2 * sign - left
-    marks: list[Mark] = []
-    y = MARGIN
-    for row in rows:
-        up, down = row.reach
-        y += up
-        marks.append(Label(row.name, (names, y + 4.5), anchor="start"))
-        trained = set(row.equation.trains)
-        marks += [_moved(m, left - row.lhs.layout.width, y) for m in row.lhs.marks(trained, hues)]
-        marks += [_moved(m, right, y) for m in row.rhs.marks(trained, hues)]
-        marks += _sign(row, hues, sign, y)
-        y += down + ROWS
-    height = y - ROWS + MARGIN
-    if len(rows) > 1:
-        marks.append(_brace(MARGIN + 4, MARGIN, height - MARGIN))
-    width = right + max(row.rhs.layout.width for row in rows) + MARGIN
-    return Sheet("\n".join(f"{row.name} : {row.equation}" for row in rows), tuple(marks), width, height)
-
-
-def _sign(row: Row, hues: Hues, x: float, y: float) -> Iterator[Mark]:
+def _sign(equation: Equation, look: Look) -> Iterator[Mark]:
     """Opposite harpoons, the divergence above them and the trained learners beneath, in their colours."""
-    a, b = x - SIGN / 2, x + SIGN / 2
-    yield Stroke((("M", ((a, y - 2.5),)), ("L", ((b, y - 2.5),)), ("L", ((b - 8, y - 7.5),))))
-    yield Stroke((("M", ((b, y + 2.5),)), ("L", ((a, y + 2.5),)), ("L", ((a + 8, y + 7.5),))))
-    yield Label(row.above, (x, y - 14), SMALL, faint=True)
-    chips = [_text_width(name) + 10 for name in row.trained]
-    at = x - (sum(chips) + 4 * (len(chips) - 1)) / 2
-    for name, width in zip(row.trained, chips, strict=True):
-        yield _polygon(_corners((at, y + 14), (at + width, y + 32)), hues.get(name, ""), STRONG, 0.0)
-        yield Label(name, (at + width / 2, y + 27.5))
-        at += width + 4
+    a, b = -SIGN / 2, SIGN / 2
+    yield Stroke((("M", ((a, -2.5),)), ("L", ((b, -2.5),)), ("L", ((b - 8, -7.5),))))
+    yield Stroke((("M", ((b, 2.5),)), ("L", ((a, 2.5),)), ("L", ((a + 8, 7.5),))))
+    weight = equation.weight if isinstance(equation.weight, Ramp) else number(float(equation.weight))
+    above = label(str(equation.divergence), (0.0, -14.0), SMALL, faint=True)
+    yield above if equation.weight == 1 else replace(above, text=f"{above.text} × {weight}")
+    y = 14.0
+    for names in _lines(equation.shown.split(", ")):
+        width = sum(_chip_width(name) + 4 for name in names) - 4
+        yield from _chips(names, look, -width / 2, y)
+        y += 22
+
+
+def _lines(names: Sequence[str]) -> list[list[str]]:
+    """Names in lines that are not too wide."""
+    lines: list[list[str]] = []
+    room = 0.0
+    for name in names:
+        room -= _chip_width(name) + 4
+        if not lines or room < 0:
+            lines.append([])
+            room = CHIPS - _chip_width(name)
+        lines[-1].append(name)
+    return lines
+
+
+def _chip_width(name: str) -> float:
+    return text_width(shortened(name)) + 10
+
+
+def _chips(names: Iterable[str], look: Look, x: float, y: float) -> Iterator[Mark]:
+    """Names of learners from x on, their tops at y, in their colours."""
+    for name in names:
+        width = _chip_width(name)
+        yield polygon(rectangle(x, y, x + width, y + 18), look.hues.get(name, ""), STRONG, 0.0)
+        yield label(name, (x + width / 2, y + 13.5))
+        x += width + 4
 
 
 def _brace(x: float, top: float, bottom: float) -> Stroke:
@@ -285,101 +323,74 @@ def _brace(x: float, top: float, bottom: float) -> Stroke:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- marks
+# ------------------------------------------------------------------------------------------------- beneath the equations
 
 
-def _line(*points: Point) -> Stroke:
-    return Stroke((("M", points[:1]), *(("L", (point,)) for point in points[1:])))
+def _players(task: Task, look: Look) -> Row:
+    """How they play, and for each player its learners and how often it moves."""
+    row: Row = [
+        label("players", (0.0, 13.5), anchor="start"),
+        label(task.play, (0.0, 27.0), SMALL, "start", faint=True),
+    ]
+    names = text_width(task.play, SMALL) + 22
+    chips = names + max(text_width(shortened(player.name)) for player in task.players) + 10
+    y = 0.0
+    for player in task.players:
+        row.append(label(player.name, (names, y + 13.5), anchor="start"))
+        learners = [learner.name for learner in player.learners]
+        row += _chips(learners, look, chips, y)
+        if player.steps > 1:
+            x = chips + sum(_chip_width(name) + 4 for name in learners)
+            row.append(label(f"{player.steps} steps", (x + 4, y + 13.5), SMALL, "start", faint=True))
+        y += 24
+    return row
 
 
-def _polygon(points: Sequence[Point], fill: str = "", strength: float = 0.0, width: float = 1.2) -> Stroke:
-    return replace(_line(*points), steps=(*_line(*points).steps, ("Z", ())), fill=fill, strength=strength, width=width)
+def _refinements(refinements: Sequence[Refinement], look: Look) -> list[Row]:
+    """A row each: what was done, and the box, an arrow and what stands for it; or words."""
+    names = max(text_width(each.kind, SMALL) for each in refinements) + 22
+    pairs = [_before_and_after(each) for each in refinements]
+    left = max((before.layout.width for before, _ in filter(None, pairs)), default=0.0)
+    rows = []
+    for each, pair in zip(refinements, pairs, strict=True):
+        row: Row = [label(each.kind, (0.0, 4.0), SMALL, "start", faint=True)]
+        if pair is None:
+            row.append(label(each.text, (names, 4.0), anchor="start", most=NOTE))
+        else:
+            before, after = pair
+            row += [moved(mark, names + left - before.layout.width, 0.0) for mark in before.marks(look, (), hole=True)]
+            row += [moved(mark, names + left + APART, 0.0) for mark in _maps_to()]
+            row += [moved(mark, names + left + 2 * APART + SIGN, 0.0) for mark in after.marks(look, ())]
+        rows.append(row)
+    return rows
 
 
-def _corners(one: Point, two: Point) -> list[Point]:
-    (a, b), (c, d) = one, two
-    return [(a, b), (c, b), (c, d), (a, d)]
+def _before_and_after(refinement: Refinement) -> tuple[Side, Side] | None:
+    """The box and what stands for it, on the same wires from outside."""
+    if refinement.before is None or refinement.after is None:
+        return None
+    wires = [below.op.source for below in refinement.before.inputs if isinstance(below.op, Wire)]
+    border = wires[0] if wires else None
+    return Side.of(refinement.before, border=border), Side.of(refinement.after, border=border)
 
 
-def _moved(mark: Mark, x: float, y: float) -> Mark:
-    if isinstance(mark, Stroke):
-        return replace(mark, steps=tuple((k, tuple((a + x, b + y) for a, b in points)) for k, points in mark.steps))
-    if isinstance(mark, Dot):
-        return replace(mark, centre=(mark.centre[0] + x, mark.centre[1] + y))
-    return replace(mark, at=(mark.at[0] + x, mark.at[1] + y))
+def _maps_to() -> Iterator[Mark]:
+    """An arrow with a bar."""
+    yield line((0.0, -5.0), (0.0, 5.0))
+    yield line((0.0, 0.0), (SIGN, 0.0))
+    yield line((SIGN - 7, -5.0), (SIGN, 0.0), (SIGN - 7, 5.0))
 
 
-def _text_width(text: str, size: float = TEXT) -> float:
-    """About the width of a text, in a wide sans-serif face."""
-    narrow, broad = "fijlrt()[]|.,:;'!I ", "mwMWQO@%×"
-    return size * sum(0.38 if c in narrow else 0.92 if c in broad else 0.64 for c in text)
-
-
-# ----------------------------------------------------------------------------------------------------------- writers
-
-
-def _svg(sheet: Sheet) -> str:
-    width, height = _number(sheet.width), _number(sheet.height)
-    body = "\n".join(_element(mark) for mark in sheet.marks)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'role="img" font-family="system-ui, sans-serif" stroke="currentColor" fill="none" stroke-linecap="round" '
-        f'stroke-linejoin="round">\n<title>{escape(sheet.title)}</title>\n{body}\n</svg>\n'
-    )
-
-
-def _element(mark: Mark) -> str:
-    if isinstance(mark, Stroke):
-        path = " ".join(
-            " ".join([kind, *(f"{_number(a)},{_number(b)}" for a, b in points)]) for kind, points in mark.steps
-        )
-        fill = f' fill="{mark.fill}" fill-opacity="{mark.strength:g}"' if mark.fill else ""
-        stroke = f'stroke-width="{mark.width:g}"' if mark.width else 'stroke="none"'
-        return f'<path d="{path}" {stroke}{fill}/>'
-    if isinstance(mark, Dot):
-        x, y = map(_number, mark.centre)
-        return f'<circle cx="{x}" cy="{y}" r="{mark.radius:g}" fill="currentColor" stroke="none"/>'
-    x, y = map(_number, mark.at)
-    faint = ' opacity="0.7"' if mark.faint else ""
-    return (
-        f'<text x="{x}" y="{y}" font-size="{mark.size:g}" text-anchor="{mark.anchor}" fill="currentColor" '
-        f'stroke="none"{faint}>{escape(mark.text)}</text>'
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def _write_png(sheet: Sheet, path: Path) -> None:
-    """Dark on white, two pixels a unit."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(sheet.width / 72, sheet.height / 72), dpi=144)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, sheet.width), ylim=(sheet.height, 0))
-    axes.set_axis_off()
-    for mark in sheet.marks:
-        _paint(axes, mark)
-    figure.savefig(path, metadata={"Software": None})
-
-
-def _paint(axes: Any, mark: Mark) -> None:
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import Circle, PathPatch
-    from matplotlib.path import Path as Curve
-
-    if isinstance(mark, Stroke):
-        codes = {"M": Curve.MOVETO, "L": Curve.LINETO, "C": Curve.CURVE4, "Z": Curve.CLOSEPOLY}
-        points = [(point, codes[kind]) for kind, each in mark.steps for point in each or ((0.0, 0.0),)]
-        fill = to_rgba(mark.fill, mark.strength) if mark.fill else "none"
-        edge = INK if mark.width else "none"
-        curve = Curve([point for point, _ in points], [code for _, code in points])
-        axes.add_patch(PathPatch(curve, facecolor=fill, edgecolor=edge, linewidth=mark.width, capstyle="round"))
-    elif isinstance(mark, Dot):
-        axes.add_patch(Circle(mark.centre, mark.radius, color=INK, linewidth=0))
-    else:
-        align = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
-        alpha = 0.7 if mark.faint else 1.0
-        axes.text(
-            *mark.at, mark.text, size=mark.size, ha=align, va="baseline", color=INK, alpha=alpha, parse_math=False
-        )
+def _legend(look: Look, right: float) -> Row:
+    """The wires of each type, as wide as the picture."""
+    row: Row = []
+    x, y = 0.0, 0.0
+    for type, pen in look.pens.items():
+        text = type_text(type)
+        width = 32 + text_width(shortened(text), SMALL) + 20
+        if x and x + width > right:
+            x, y = 0.0, y + 18
+        row.append(pen.line((x, y), (x + 26, y)))
+        row.append(label(text, (x + 32, y + 3.5), SMALL, "start", faint=True))
+        x += width
+    return row

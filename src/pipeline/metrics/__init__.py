@@ -5,5 +5,6 @@ the prefix `validation_`, on validation data with judge_1, are what choices are 
 """
 
 from pipeline.metrics.evaluation import evaluate, validation_metrics
+from pipeline.metrics.losses import ACCURACY, TOTAL, validation_losses
 
-__all__ = ["evaluate", "validation_metrics"]
+__all__ = ["ACCURACY", "TOTAL", "evaluate", "validation_losses", "validation_metrics"]

@@ -28,6 +28,7 @@ KEYS = (
     Key("putput_mse", "mean squared error of put(put(s, a), b) against put(s, b)", "down"),
     Key("style_slant", "correlation of slant in s and put(s, a), standardised within classes", "up"),
     Key("style_stroke", "correlation of stroke width in s and put(s, a), standardised within classes", "up"),
+    Key("loss", "sum of the losses of all equations by their weights", "down"),
     Key("nll_bound", "upper bound of the negative log-likelihood, nats per example", "down"),
     Key("parameters", "trainable parameters of what is kept for use", "none"),
 )

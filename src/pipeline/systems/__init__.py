@@ -1,11 +1,13 @@
 """The published systems, one file each: its task, its nets, its phases, its uses. A new file here is a new system.
 
 A system's file defines `Settings` (a `base.Recipe`) and ``build(settings, inputs, given) -> System``. Trained models
-live in folders: config.json (how to build the system), one safetensors file per learner, curves.csv.
+live in folders: config.json (how to build the system), one safetensors file per learner, curves.csv, and where the
+system is made from a user's own task (see `own`) a copy of the file that has it.
 """
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +24,17 @@ from torch.nn import functional as F
 
 from pipeline.errors import UserError
 from pipeline.files import read_json, write_json
+from pipeline.language import Learner
 from pipeline.params import explain
+from pipeline.systems import own
 from pipeline.systems.base import Inputs, Recipe, System
 
 BATCH = 500
 
 
 def names() -> list[str]:
-    """The systems that can be trained: the modules of this package, without `base` and those with an underscore."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    """The published systems: the modules of this package, without `base`, folders and those with an underscore."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     return sorted(name for name in modules if name != "base" and not name.startswith("_"))
 
 
@@ -43,23 +47,38 @@ def find(name: str) -> ModuleType:
 
 def settings(system: str, values: Mapping[str, Any], where: str = "settings") -> Recipe:
     """The checked settings of a system. Raises UserError that names the key at fault, after `where`."""
-    module = find(system)
+    return checked(find(system).Settings, values, where)
+
+
+def checked(schema: type[Recipe], values: Mapping[str, Any], where: str = "settings") -> Recipe:
+    """Settings as a schema has them. Raises UserError that names the key at fault, after `where`."""
     try:
-        return module.Settings.model_validate(dict(values))
+        return schema.model_validate(dict(values))
     except pydantic.ValidationError as error:
         raise UserError(explain(error, where)) from None
 
 
-def build(config: Mapping[str, Any], inputs: Inputs | None = None) -> System:
+def recipe(config: Mapping[str, Any]) -> Recipe:
+    """The settings that a config says."""
+    schema = own.Settings if "file" in config else find(config["system"]).Settings
+    return checked(schema, config["settings"])
+
+
+def build(config: Mapping[str, Any], inputs: Inputs | None = None, folder: Path | None = None) -> System:
     """The system that a config describes, untrained; `inputs` bound to examples if it is to be trained.
 
-    Weights are a function of the config's seed. Where the system starts from a trained one, that is built first.
+    folder: where the user's file is that the config names, if it names one; this runs it. Weights are a function of the
+    config's seed. Where the system starts from a trained one, that is built first.
     """
     inputs = inputs or Inputs(tuple(config["shape"]), tuple(config["values"]))
     given = build(config["given"]) if config["given"] else None
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
-        return find(config["system"]).build(settings(config["system"], config["settings"]), inputs, given)
+        if "file" not in config:
+            return find(config["system"]).build(recipe(config), inputs, given)
+        if folder is None:
+            raise UserError(f"{config['system']} is made from a user's file, and no system starts from one")
+        return own.build(own.read(folder / config["file"], config["task"]), recipe(config), inputs)
 
 
 def example(name: str) -> System:
@@ -137,27 +156,34 @@ def _batched(use: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def save(folder: Path, config: Mapping[str, Any], system: System) -> None:
     """Write config.json and the weights of the kept learners into an existing folder."""
     for learner in system.kept:
-        weights = {name: value.cpu().contiguous() for name, value in learner.module.state_dict().items()}
+        # Cloned, since safetensors refuses weights that share their memory.
+        weights = {name: value.cpu().contiguous().clone() for name, value in learner.module.state_dict().items()}
         # Written by us, because safetensors' own writer hides what is wrong with the disk.
-        (folder / f"{learner.name}.safetensors").write_bytes(serialise(weights))
+        weights_file(folder, learner).write_bytes(serialise(weights))
     write_json(folder / "config.json", dict(config))
 
 
+def weights_file(folder: Path, learner: Learner) -> Path:
+    """Where a learner's weights are: a file in the folder, whatever the learner is called."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"~{ord(found[0]):x}~", learner.name)
+    return folder / f"{name}.safetensors"
+
+
 def load(folder: Path) -> Model:
-    """The trained model in a folder, its weights frozen.
+    """The trained model in a folder, its weights frozen. A folder made from a user's task has its code, which is run.
 
     Raises UserError if the folder holds no model, or a file of it is damaged or does not fit the system.
     """
     path = Path(folder) / "config.json"
     try:
         config = read_json(path)
-        system = build(config)
+        system = build(config, folder=Path(folder))
     except FileNotFoundError:
         raise UserError(f"{folder}: no trained model here (no config.json)") from None
     except (UserError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not the description of a model: {error}") from None
     for learner in system.kept:
-        file = Path(folder) / f"{learner.name}.safetensors"
+        file = weights_file(Path(folder), learner)
         try:
             learner.module.load_state_dict(load_file(file))
         except FileNotFoundError:

@@ -1,13 +1,13 @@
 """What a system is: phases of tasks over learners, and what the trained learners can be used for."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pydantic
 from torch import Tensor
 
-from pipeline.language import Composite, Dataset, Equation, Learner, Phase, Task, TaskError, Type
+from pipeline.language import Composite, Dataset, Equation, Learner, Mixture, Phase, Source, Task, TaskError, Type
 from pipeline.params import Section
 
 
@@ -57,6 +57,63 @@ class Inputs:
         copy = Inputs(self.shape, self.values)
         object.__setattr__(copy, "x", self.x.bind(images, labels))
         return copy
+
+    def is_image(self, type: Type) -> bool:
+        """Whether a wire of this type, whatever its name, can carry the images."""
+        return (type.kind, type.shape) == (self.S.kind, self.S.shape)
+
+    def is_value(self, type: Type) -> bool:
+        """Whether a wire of this type, whatever its name, can carry the values."""
+        return (type.kind, type.shape) == (self.V.kind, self.V.shape)
+
+    def bind(self, task: Task) -> Task:
+        """The task with these examples (see `bound`) for all sources that have no data yet.
+
+        A wire of the images' shape gets the images, a categorical one of as many classes the values. Raises TaskError
+        that names the source and the wire for one of another type, or two of one type in one source.
+        """
+        columns = dict(zip(self.x.types, self.x.table.columns, strict=True))
+        filled: dict[Source, Source] = {
+            source: source.bind(*(columns[name] for name in names.values()))
+            for source, names in self.columns_for(task).items()
+        }
+
+        def fill(source: Source) -> Source:
+            if isinstance(source, Mixture):
+                return replace(source, sources=tuple(map(fill, source.sources)))
+            return filled.get(source, source)
+
+        return task.with_sources({source: fill(source) for source in task.sources})
+
+    def columns_for(self, task: Task) -> dict[Dataset, dict[str, str]]:
+        """For each source of the task without data, by wire, which wire of x it is to be. Raises as `bind` does."""
+        unbound = [each for source in task.sources for each in _datasets(source) if each.table is None]
+        return {source: self._columns(source) for source in dict.fromkeys(unbound)}
+
+    def _columns(self, source: Dataset) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for wire, type in source.types.items():
+            where = f"source {source.name}, wire {wire}"
+            if not self.is_image(type) and not self.is_value(type):
+                images, values = f'Type("S", {self.S.shape})', f'Type("V", {self.V.shape}, "categorical")'
+                raise TaskError(f"{where} has type {type.full}, but the data have images {images} and values {values}")
+            column = "s" if self.is_image(type) else "v"
+            if column in found.values():
+                taken = "images" if column == "s" else "values"
+                raise TaskError(
+                    f"{where}: another wire has the {taken} already, and one draw has them once; take this one from "
+                    f"{source.name}.again()"
+                )
+            found[wire] = column
+        return found
+
+
+def _datasets(source: Source) -> Iterator[Dataset]:
+    if isinstance(source, Mixture):
+        for part in source.sources:
+            yield from _datasets(part)
+    elif isinstance(source, Dataset):
+        yield source
 
 
 @dataclass(frozen=True)

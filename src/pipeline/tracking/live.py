@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.files import read_json, write_json
-from pipeline.params import Params
 from pipeline.tracking import store
 
 PATIENCE = 10.0  # seconds that a finished training waits for its last points to be written
@@ -32,9 +31,9 @@ def finished(root: Path, key: str) -> str | None:
 class LiveRun:
     """Points go into a queue; a thread of its own speaks to the server."""
 
-    def __init__(self, key: str, params: Params, root: Path) -> None:
-        self.key, self.root, self.experiment = key, root, params.experiment(key)
-        self.settings = hashlib.sha256(repr((self.experiment, params.seed)).encode()).hexdigest()[:16]
+    def __init__(self, key: str, data: str, system: str, settings: object, root: Path) -> None:
+        self.key, self.data, self.system, self.root = key, data, system, root
+        self.settings = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.run_id: str | None = None
         self._drop_foreign_note()
         self._rows: queue.Queue[Row | None] = queue.Queue(maxsize=10_000)
@@ -76,9 +75,9 @@ class LiveRun:
             print(f"warning: no live curves: {lines[0] if lines else error!r}", file=sys.stderr, flush=True)
 
     def _created(self, client) -> str:
-        experiment = store.experiment_id(client, self.root, self.experiment.data)
+        experiment = store.experiment_id(client, self.root, self.data)
         tags = {"stage": f"train@{self.key}", "settings": self.settings}
-        run_id = client.create_run(experiment, run_name=self.experiment.system, tags=tags).info.run_id
+        run_id = client.create_run(experiment, run_name=self.system, tags=tags).info.run_id
         write_json(note(self.root, self.key), {"run_id": run_id, "settings": self.settings})
         return run_id
 
@@ -99,12 +98,13 @@ def _points(row: Row) -> list:
 
     step, losses = row
     now = int(time.time() * 1000)
-    return [Metric(f"loss/{name}", value, now, step) for name, value in losses.items()]
+    return [Metric(store.metric_name(f"loss/{name}"), value, now, step) for name, value in losses.items()]
 
 
 @contextlib.contextmanager
-def live(key: str, params: Params, root: Path) -> Iterator[LiveRun]:
-    """A live run of an experiment; it is left open if the training fails, so that a second try goes on with it."""
-    run = LiveRun(key, params, root)
+def live(key: str, data: str, system: str, settings: object, root: Path) -> Iterator[LiveRun]:
+    """A live run of the training of a system on a data set; it is left open if the training fails, so that a second try
+    with the same settings (anything whose text says what they are) goes on with it."""
+    run = LiveRun(key, data, system, settings, root)
     yield run
     run.close()

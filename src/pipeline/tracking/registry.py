@@ -1,14 +1,15 @@
 """Registered models: one per experiment, `challenger` the newest version, `champion` the best on validation."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from pipeline.errors import UserError
-from pipeline.params import Params
 from pipeline.tracking import store
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def challenge(client: Any, key: str) -> None:
 
 
 def contract(model: "Model") -> tuple[Any, Any]:
-    """Signature and input example of a model, by what it can do (see `served`)."""
+    """Signature and input example of a model, by what it can do (see `served`); None of both if that is nothing."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -98,14 +99,17 @@ def contract(model: "Model") -> tuple[Any, Any]:
             "image": blank,
             "value": np.zeros(1, np.int64),
         }
-    probabilities = TensorSpec(np.dtype("float32"), (-1, count))
-    return ModelSignature(Schema([images]), Schema([probabilities])), blank
+    if model.classify is None and model.features is None:
+        return None, None
+    width = count if model.classify else model.features(torch.zeros(1, *shape)).shape[1]
+    return ModelSignature(Schema([images]), Schema([TensorSpec(np.dtype("float32"), (-1, width))])), blank
 
 
-def decide(client: Any, key: str, version: int, verdict: Verdict, params: Params, root: Path) -> str:
+def decide(client: Any, key: str, version: int, verdict: Verdict, again: "Callable[[Model], float]") -> str:
     """Make the version champion if it is strictly better than the present one, measured alike; says what was decided.
 
-    A champion that was measured by another judge or on other validation data is measured again first.
+    A champion that was measured by another judge or on other validation data is measured again first: by `again`, which
+    raises UserError if it cannot be.
     """
     from pipeline.metrics import keys
 
@@ -117,7 +121,7 @@ def decide(client: Any, key: str, version: int, verdict: Verdict, params: Params
     if old == version:
         return ""
     try:
-        value = remeasured(client, champion, verdict, params, root)
+        value = remeasured(client, champion, verdict, again)
     except UserError as error:
         return note(client, key, version, f"not champion: version {old} cannot be measured any more ({error})")
     figures = f"{verdict.metric} {verdict.value:.6g} against {value:.6g} of version {old}"
@@ -132,17 +136,15 @@ def note(client: Any, key: str, version: int, decision: str) -> str:
     return f"{key}/{version} {decision}"
 
 
-def remeasured(client: Any, champion: Any, verdict: Verdict, params: Params, root: Path) -> float:
+def remeasured(client: Any, champion: Any, verdict: Verdict, again: "Callable[[Model], float]") -> float:
     """The champion's value of the metric, under the judge and data of the verdict."""
-    from pipeline import metrics, systems
+    from pipeline import systems
 
     tags = champion.tags
     if (tags.get("metric"), tags.get("judge"), tags.get("data")) == (verdict.metric, verdict.judge, verdict.data):
         return float(tags["value"])
-    model = systems.load(download(champion.name, champion.version))
-    found = metrics.validation_metrics(model, params.experiment(champion.name).data, params, root)[verdict.metric]
-    again = Verdict(verdict.metric, found, verdict.judge, verdict.data)
-    for name, value in again.tags().items():
+    found = again(systems.load(download(champion.name, champion.version)))
+    for name, value in Verdict(verdict.metric, found, verdict.judge, verdict.data).tags().items():
         client.set_model_version_tag(champion.name, champion.version, name, value)
     return found
 
@@ -199,8 +201,9 @@ SELECTOR = re.compile(r"(?P<name>[A-Za-z0-9_.-]+?)(@(?P<alias>[A-Za-z0-9_-]+)|/(
 def find(selector: str, root: Path) -> Path:
     """The folder of a model: NAME (its champion), NAME@ALIAS or NAME/VERSION.
 
-    A name that is not registered yet means the model in the workspace, models/<data>/<system>/. Raises UserError for
-    an unknown name, alias or version, saying what there is, and for a server that does not answer.
+    A name that is not registered yet means the model in the workspace: models/<data>/<system>/, or runs/models/NAME/
+    of what was trained outside DVC's graph. Raises UserError for an unknown name, alias or version, saying what there
+    is, and for a server that does not answer.
     """
     match = SELECTOR.fullmatch(selector)
     if not match:
@@ -208,9 +211,10 @@ def find(selector: str, root: Path) -> Path:
     name, wanted, version = match["name"], match["alias"], match["version"]
     rows = [row for row in models(root) if row.name == name]
     if not rows:
-        folder = root / "models" / Path(*name.split("-", 1))
-        if not wanted and not version and (folder / "config.json").exists():
-            return folder
+        folders = (root / "models" / Path(*name.split("-", 1)), root / "runs" / "models" / name)
+        for folder in folders if not wanted and not version else ():
+            if (folder / "config.json").exists():
+                return folder
         known = sorted({row.name for row in models(root)})
         raise UserError(
             f"unknown model `{name}`: {'expected one of ' + ', '.join(known) if known else 'none registered'}"

@@ -2,7 +2,8 @@
 
 Inputs and outputs, by what the model can do: a generator takes {"value": int64 (n,), "seed": int64 (1,)}, an editor
 {"image": float32 (n, *shape), "value": int64 (n,)}, both give float32 images (n, *shape); a classifier takes float32
-images (n, *shape) in 0..1 and gives probabilities (n, values).
+images (n, *shape) in 0..1 and gives probabilities (n, values), an encoder gives features (n, d). A user's own system
+may do none of this: its learners are in `pipeline.systems.load(folder).system.boxes`.
 """
 
 from pathlib import Path
@@ -27,7 +28,10 @@ class Answers:
             return model.sample(values_of(model_input), seed).numpy()
         if model.edit:
             return model.edit(images_of(model_input["image"], model), values_of(model_input)).numpy()
-        return model.classify(images_of(model_input, model)).numpy()
+        use = model.classify or model.features
+        if use is None:
+            raise ValueError(f"{model.config['system']} reads no images; load it by pipeline.systems.load")
+        return use(images_of(model_input, model)).numpy()
 
 
 class Served(Answers, mlflow.pyfunc.PythonModel):

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from pipeline.errors import UserError
+from pipeline.files import write_whole
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,9 +42,20 @@ def client(root: Path) -> Any:
     mlflow.set_tracking_uri(uri(root))
     # Two stages may meet an empty database at once, and only one may make its tables: the client does so when made.
     with answering(root), exclusive(root, "mlflow"):
+        _make_whole(uri(root))
         made = mlflow.MlflowClient()
         made.search_experiments(max_results=1)
     return made
+
+
+def _make_whole(address: str) -> None:
+    """Give a new SQLite file its tables before it has its name: a process that is killed meanwhile, as trainings are,
+    would leave half of them, and MLflow cannot make the rest."""
+    import mlflow
+
+    path = Path(address.removeprefix("sqlite:///"))
+    if address.startswith("sqlite:///") and not path.exists():
+        write_whole(path, lambda part: mlflow.MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1))
 
 
 @contextlib.contextmanager
@@ -76,3 +89,8 @@ def experiment_id(made: Any, root: Path, data: str) -> str:
         local = uri(root).startswith("sqlite:")
         place = (root.absolute() / "mlartifacts" / data).as_uri() if local else None
         return made.create_experiment(data, artifact_location=place)
+
+
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it: an equation may be called anything."""
+    return re.sub(r"[^\w./: -]", "_", name)

@@ -24,6 +24,7 @@ import torch
         "diagnose",
         "wiring",
         "interchange",
+        "hints",
         "",
     ],
 )

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import params
 from pipeline.files import read_json, write_json
 from pipeline.tracking.live import LiveRun, finished, note
-from tests.conftest import REPOSITORY
 
 KEY = "mnist-judge_1"
 OTHERS = [{"settings": "others"}, {"finished": True}, {"settings": "others", "finished": True}]
@@ -19,7 +17,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(root: Path) -> LiveRun:
-    run = LiveRun(KEY, params.load(REPOSITORY / "params.yaml"), root)
+    run = LiveRun(KEY, "mnist", "judge_1", {"steps": 6}, root)
     run.close()
     return run
 

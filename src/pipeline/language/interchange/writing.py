@@ -12,8 +12,8 @@ from pipeline.language.interchange.document import Box as FileBox
 from pipeline.language.interchange.document import Diagram, Pairing, Raw, entries, lists, parse
 from pipeline.language.interchange.names import as_number, data_name, name_of
 from pipeline.language.interchange.reading import Choices, Reader, says_what_it_does, usual_divergence
-from pipeline.language.layout import PORT, layout
-from pipeline.language.sources import Dataset, Normal, Source, Uniform, Wire
+from pipeline.language.layout import PORT, Size, layout
+from pipeline.language.sources import Constant, Dataset, Normal, Source, Uniform, Wire
 from pipeline.language.task import Equation, Ramp, Task, TaskError
 from pipeline.language.terms import Box, Learner, Op, Term, Type, number, written_as
 from pipeline.language.wiring import Node, Wiring, parts_of, wiring
@@ -233,7 +233,8 @@ class _Writer:
         found = wiring(*terms)
         boxes = [self._node_box(found, node) for node in found.nodes]
         for box, (place, output) in zip(outputs, found.outputs, strict=True):
-            found.nodes.append(Node(box["label"], ((place, output),), (("", found.nodes[place].outputs[output][1]),)))
+            wire = ("", found.nodes[place].outputs[output][1])
+            found.nodes.append(Node("box", box["label"], ((place, output),), (wire,)))
         boxes += outputs
         found.outputs = [(place, 0) for place in range(len(boxes) - len(outputs), len(boxes))]
         key = tuple((box["type"], node.inputs) for box, node in zip(boxes, found.nodes, strict=True))
@@ -264,7 +265,7 @@ class _Writer:
         return self._box(kind, label, inputs, [self._wire(type) for _, type in node.outputs])
 
     def _kind_and_label(self, node: Node) -> tuple[str, str]:
-        if node.constant:
+        if isinstance(node.source, Constant):
             return "fixed", node.name
         if node.source is not None:
             return "data", self.data[node.source]
@@ -275,7 +276,7 @@ class _Writer:
         """Nodes and edges, in columns from left to right."""
         ports = [max(len(box["inputs"]), len(box["outputs"]), 1) for box in boxes]
         sizes = [
-            (29 + 7.4 * len(box["label"]), (16 + 28 * each) / SCALE) for box, each in zip(boxes, ports, strict=True)
+            Size(29 + 7.4 * len(box["label"]), (16 + 28 * each) / SCALE) for box, each in zip(boxes, ports, strict=True)
         ]
         laid = layout(found, sizes, dict.fromkeys(found.uses(), GAP))
         parts = {part.node: part for part in laid.parts if part.node >= 0}
@@ -283,7 +284,7 @@ class _Writer:
         ids = [self._node_id() for _ in boxes]
         nodes, edges = [], []
         for place, (id, box, node) in enumerate(zip(ids, boxes, found.nodes, strict=True)):
-            x, y = parts[place].x, (parts[place].y - top - sizes[place][1] / 2) * SCALE
+            x, y = parts[place].x, (parts[place].y - top - sizes[place].height / 2) * SCALE
             position = {"x": round(x), "y": round(y)}
             nodes.append({"id": id, "type": "custom", "position": position, "data": {"type": box["type"]}})
             for slot, (start, output) in enumerate(node.inputs):
