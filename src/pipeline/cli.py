@@ -73,12 +73,15 @@ def options(
 
 @app.command("list")
 def list_all() -> None:
-    """Systems, data sets, experiments and studies: a line each."""
+    """Systems, patterns, data sets, experiments and studies: a line each."""
     from pipeline import data, params, systems
+    from pipeline.language import patterns
 
     for name in systems.names():
         summary = (systems.find(name).__doc__ or "").strip().partition("\n")[0]
         print(f"system      {name:22} {summary}")
+    for name in patterns.names():
+        print(f"pattern     {name:22} {(patterns.find(name).__doc__ or '').partition(chr(10))[0]}")
     for name in data.names():
         print(f"data        {name:22} {(data.find(name).__doc__ or '').strip().partition(chr(10))[0]}")
     for key, experiment in params.load().experiments.items():
@@ -92,8 +95,11 @@ Draw = Annotated[Path | None, typer.Option(help="Also draw the equations into th
 
 
 @app.command()
-def describe(system: Subject, draw: Draw = None) -> None:
-    """The equations of a system or a task, one per line, its phases and players."""
+def describe(
+    system: Annotated[str, typer.Argument(help="A system or pattern (`pipeline list`), FILE.py:TASK or FILE.json.")],
+    draw: Draw = None,
+) -> None:
+    """The equations of a system, a pattern or a task, one per line, its phases and players."""
     from pipeline import descriptions
 
     print(descriptions.describe(system, draw))

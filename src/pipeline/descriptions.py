@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import systems
 from pipeline.errors import UserError
-from pipeline.language import Phase, Task, TaskError
+from pipeline.language import Phase, Task, TaskError, patterns
 from pipeline.language.diagnose import diagnose
 from pipeline.systems import own
 from pipeline.systems.base import Inputs
@@ -14,7 +14,8 @@ EXAMPLE = Inputs((1, 28, 28), tuple("0123456789"))
 
 
 def describe(what: str, picture: Path | None) -> str:
-    """The equations of a system or of a user's task, with its phases; drawn into `picture` if it is given.
+    """The equations of a system, a pattern of the gallery or a user's task, with its phases; drawn into `picture` if it
+    is given. Of a system and a pattern of the same name it is the system.
 
     Raises UserError for what is unknown or wrong.
     """
@@ -48,6 +49,11 @@ def check(what: str, picture: Path | None) -> str:
 
 
 def _published(name: str) -> tuple[Task, tuple[Phase, ...]]:
+    if name not in systems.names():
+        if name in patterns.names():
+            return patterns.example(name), ()
+        known = ", ".join(systems.names())
+        raise UserError(f"unknown system `{name}`: expected one of {known}, or a pattern of `pipeline list`")
     try:
         built = systems.example(name)
     except TaskError as error:

@@ -31,7 +31,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, cast, get_args
 
@@ -264,9 +264,10 @@ def _equation(line: str, names: _Names) -> tuple[str, Equation]:
     if found is None:
         raise TaskError("an equation is expected, `name : lhs == rhs   [divergence; trains learners]`")
     divergence, _, weight = found["how"].partition(" x ")
-    lhs, rhs = _Reader(names).sides(found["lhs"], found["rhs"])
+    measure = names.divergence(divergence)
+    lhs, rhs = _Reader(names).sides(_node(found["lhs"]), _node(found["rhs"]), measure)
     trains = tuple(names.trained(name) for name in found["trains"].split(", "))
-    return found["name"], equation(lhs, rhs, names.divergence(divergence), trains, _weight(weight))
+    return found["name"], equation(lhs, rhs, measure, trains, _weight(weight))
 
 
 def _weight(text: str) -> float | Ramp:
@@ -490,28 +491,24 @@ class _Reader:
     def __init__(self, names: _Names, bound: Mapping[str, Term] | None = None) -> None:
         self.names, self.bound = names, bound or {}
 
-    def sides(self, lhs: str, rhs: str) -> tuple[Term, Term]:
-        """Both sides of an equation; a constant on one side is of the other's type."""
+    def sides(self, lhs: ast.expr, rhs: ast.expr, divergence: Divergence) -> tuple[Term, Term]:
+        """Both sides of a divergence; a constant on one side is of a type that it can compare with the other's."""
         try:
-            left = self.read(lhs)
+            left = self.term(lhs)
         except _Untyped:
-            right = self.read(rhs)
-            return self.read(lhs, right.type), right
-        return left, self.read(rhs, _constants_of(left.type))
+            right = self.term(rhs)
+            return self.term(lhs, _compared_with(right.type, divergence)), right
+        return left, self.term(rhs, left.type)
 
     def read(self, text: str, expected: Type | None = None) -> Term:
-        try:
-            node = ast.parse(text.replace("'", PRIME), mode="eval").body
-        except SyntaxError:
-            raise TaskError(f"`{text}` is not a term") from None
-        return self.term(node, expected)
+        return self.term(_node(text), expected)
 
     def term(self, node: ast.expr, expected: Type | None = None) -> Term:
         match node:
             case ast.Constant(value=float() | int() as value):
-                return constant(value, _typed(expected, str(value)))
+                return constant(value, _numbers_of(_typed(expected, str(value))))
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=float() | int() as value)):
-                return constant(-value, _typed(expected, str(-value)))
+                return constant(-value, _numbers_of(_typed(expected, str(-value))))
             case ast.Name() | ast.Attribute():
                 return self._named(_text(node), expected)
             case ast.Tuple(elts=parts):
@@ -585,8 +582,7 @@ class _Reader:
         except TaskError:
             raise TaskError(f"box {text} is not declared") from None
         lhs, rhs = sides
-        left = self.term(lhs)
-        return divergence(left, self.term(rhs, _constants_of(left.type)))
+        return divergence(*self.sides(lhs, rhs, divergence))
 
     def _bound(self, keywords: Mapping[str, ast.expr]) -> tuple[Term, Term, _Reader]:
         """Where a bound wire starts, the wire, and a reader of what is inside."""
@@ -624,9 +620,22 @@ def _typed(type: Type | None, shown: str) -> Type:
     return type
 
 
-def _constants_of(type: Type) -> Type:
-    """The type of a constant that is compared with a wire: a number, where that has a distribution over numbers."""
-    return Type(type.name, type.shape) if type.kind == "bernoulli" else type
+def _node(text: str) -> ast.expr:
+    try:
+        return ast.parse(text.replace("'", PRIME), mode="eval").body
+    except SyntaxError:
+        raise TaskError(f"`{text}` is not a term") from None
+
+
+def _compared_with(type: Type, divergence: Divergence) -> Type:
+    """The type of a constant on the left: the right side's, or for a likelihood a distribution's over it."""
+    laws = (type, *(replace(type, kind=kind) for kind in ("gaussian", "bernoulli")))
+    return next((law for law in laws if divergence.accepts(law, type) is None), type)
+
+
+def _numbers_of(type: Type) -> Type:
+    """The type of a number that is compared with a wire, which may have a distribution over numbers."""
+    return type if type.kind == "categorical" else Type(type.name, type.shape)
 
 
 def _number(node: ast.expr) -> float | None:

@@ -24,6 +24,8 @@ import torch
         "diagnose",
         "wiring",
         "interchange",
+        "fitting",
+        "patterns",
         "hints",
         "",
     ],

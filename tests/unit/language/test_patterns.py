@@ -1,0 +1,61 @@
+"""Every pattern of the gallery: that it is a task, that its text is that task, and that its step is its definition."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from patterns.small import furnished
+
+from pipeline.language import Draws, TaskError, compile_task, loss, parse
+from pipeline.language.patterns import example, families, find, members, names
+
+
+@pytest.fixture(autouse=True)
+def doubles() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(before)
+
+
+def test_every_pattern_belongs_to_one_family() -> None:
+    assert sorted(name for family in families() for name in members(family)) == list(names())
+    assert len(set(names())) == len(names()) > 40
+
+
+def test_an_unknown_pattern_is_refused_with_the_known_names() -> None:
+    with pytest.raises(TaskError, match=r"unknown pattern `gin`: expected one of .*, gan, "):
+        find("gin")
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_pattern_says_what_it_is_and_is_a_few_equations(name: str) -> None:
+    assert find(name).__doc__
+    assert 1 <= len(example(name).equations) <= 15
+    assert example(name) == find(name)()
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_text_of_a_pattern_is_the_pattern(name: str) -> None:
+    made = example(name)
+    assert parse(str(made), using=made) == made
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_step_of_a_pattern_is_its_definition(name: str) -> None:
+    made = furnished(example(name))
+    for turn, move in enumerate(compile_task(made).moves):
+        draws = Draws(seed=3, step=turn, batch=7)
+        losses = move.losses(draws)
+        expected = {each: loss(move.equations[each], draws, each) for each in losses}
+        for each in losses:
+            torch.testing.assert_close(losses[each], expected[each], rtol=1e-9, atol=1e-12)
+        move.backward(losses)
+        for learner in move.learners:
+            mine = [made.equations[each].weigh(0) * expected[each] for each in made.trainers_of(learner)]
+            by_definition = torch.autograd.grad(
+                torch.stack(mine).sum(), learner.parameters, retain_graph=True, allow_unused=True
+            )
+            for parameter, gradient in zip(learner.parameters, by_definition, strict=True):
+                torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-10)
