@@ -10,9 +10,10 @@ dec(enc(dec(enc(x))))
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pipeline.language.binding import Binder, bind
-from pipeline.language.sources import Noise, Source, Wire, moved_noise
+from pipeline.language.sources import Mixture, Noise, Source, Wire, moved_noise
 from pipeline.language.terms import Learner, TaskError, Term
 
 Diagram = Callable[..., Term]  # from the wires that a box takes to the wire that it gives
@@ -58,6 +59,8 @@ def _replaced(
 def _source(
     source: Source, boxes: Mapping[Learner, Diagram], sources: Mapping[Source, Source], done: dict[Term, Term]
 ) -> Source:
+    if isinstance(source, Mixture) and source not in sources:
+        return replace(source, sources=tuple(_source(part, boxes, sources, done) for part in source.sources))
     if not isinstance(source, Noise) or source.of is None:
         return sources.get(source, source)
     of = substitute(source.of, boxes, sources, done)

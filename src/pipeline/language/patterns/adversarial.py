@@ -10,6 +10,7 @@ from pipeline.language.divergence import (
     Divergence,
     bernoulli_nll,
     cross_entropy,
+    frechet,
     inverse_multiquadratic,
     l1,
     linear,
@@ -302,3 +303,12 @@ def filter_gan(
         players=(Player("D", (dsc,), steps), Player("G", (gen, guess))),
         play="alternating",
     )
+
+
+FEATURES = Learner("features", (X,), Type("F", (8,)))
+
+
+def moment_matching(x: Wireable = POINT, z: Wireable = NOISE, gen: Learner = GEN, features: Learner = FEATURES) -> Task:
+    """A generator without an adversary: in the features of a given learner, samples have the mean and the covariance of
+    data (Heusel et al. 2017, equation 6; Santos et al. 2019)."""
+    return task(match=equation(features(gen(z)), features(x), frechet, trains=gen))

@@ -1,9 +1,10 @@
 """Autoencoders: what is encoded can be decoded again."""
 
+from pipeline.language.binding import derivative
 from pipeline.language.boxes import noise, stop_gradient
-from pipeline.language.divergence import Divergence, inverse_multiquadratic, mmd_with, mse
+from pipeline.language.divergence import Divergence, inverse_multiquadratic, mmd_with, mse, sliced_wasserstein
 from pipeline.language.patterns._boxes import assigned, combined, nearest, projected
-from pipeline.language.sources import Dataset, Normal
+from pipeline.language.sources import Dataset, Normal, constant
 from pipeline.language.task import Task, equation, task
 from pipeline.language.terms import Learner, Type, Wireable
 
@@ -125,4 +126,42 @@ def wae_mmd(
     return task(
         recon=equation(dec(enc(x)), x, divergence, trains=(enc, dec)),
         prior=equation(enc(x), z, match, trains=enc, weight=weight),
+    )
+
+
+SLICED = sliced_wasserstein(50)
+
+
+def sliced_autoencoder(
+    x: Wireable = POINT,
+    z: Wireable = NOISE,
+    enc: Learner = ENC,
+    dec: Learner = DEC,
+    divergence: Divergence = mse,
+    weight: float = 1.0,
+) -> Task:
+    """A sliced Wasserstein autoencoder (Kolouri et al. 2019, equation 14): as `wae_mmd`, the laws compared along random
+    directions."""
+    return wae_mmd(x, z, enc, dec, divergence, SLICED, weight)
+
+
+DIRECTION = Normal("w", Z)
+
+
+def contractive_autoencoder(
+    x: Wireable = POINT,
+    w: Wireable = DIRECTION,
+    enc: Learner = ENC,
+    dec: Learner = DEC,
+    divergence: Divergence = mse,
+    weight: float = 0.1,
+) -> Task:
+    """A contractive autoencoder (Rifai et al. 2011, equation 4): the code hardly changes where the point does.
+
+    With w standard normal, the mean square of the derivative of enc along w is that of the Jacobian's entries, times the
+    number of the code's coordinates.
+    """
+    slope = derivative(enc, x, along=w)
+    return autoencoder(x, enc, dec, divergence).with_equations(
+        flat=equation(slope, constant(0, slope.type), mse, trains=enc, weight=weight)
     )

@@ -6,7 +6,7 @@ value, and a is a value drawn independently of both.
 
 from pipeline.language.divergence import Divergence, cross_entropy, mse
 from pipeline.language.patterns._boxes import kept_or
-from pipeline.language.sources import Dataset, Uniform
+from pipeline.language.sources import Dataset, Mixture, Normal, Source, Uniform
 from pipeline.language.task import Task, equation, task
 from pipeline.language.terms import Composite, Learner, Type, Wireable
 
@@ -72,6 +72,33 @@ def strong_manipulation(
     """
     putput = equation(put(put(s, a), b), put(s, b), coherent, trains=put)
     return manipulation(s, v, a, get, put, reading, agreeing).with_equations(putput=putput)
+
+
+STATES = Dataset("states", {"u": S})
+
+
+def wide_manipulation(
+    s: Wireable = STATE,
+    v: Wireable = VALUE,
+    states: Source = STATES,
+    a: Wireable = ANY,
+    get: Learner | Composite = GET,
+    put: Learner = PUT,
+    share: float = 0.1,
+) -> Task:
+    """Manipulation of more than data: the states that are written into are enlarged by noise, so that put can also make
+    a state from nothing (Rodatz et al. 2024 draw PutGet with a source of its own).
+
+    share: of noise among the states.
+    """
+    u = states.term
+    plain = task(
+        classify=equation(get(s), v, cross_entropy, trains=get),
+        putget=equation(get(put(u, a)), a, cross_entropy, trains=put),
+        getput=equation(put(u, get(u)), u, mse, trains=put),
+        undo=equation(put(put(u, a), get(u)), u, mse, trains=put),
+    )
+    return plain.enlarge(states, by=Mixture("wide", (states, Normal("noise", u.type)), (1 - share, share)))
 
 
 # -------------------------------------------------------------------------------------------------- refinements of put

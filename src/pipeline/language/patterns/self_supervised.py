@@ -40,6 +40,24 @@ def contrastive(
     return task(agree=equation(one, two, divergence, trains=(enc, head)))
 
 
+TOWER = Learner("tower", (X,), H)
+
+
+def siamese(
+    x: Wireable = POINT,
+    e: Source = NOISE,
+    enc: Learner = ENC,
+    head: Learner = HEAD,
+    tower: Learner = TOWER,
+    view: View = noisy,
+    divergence: Divergence = COSINE,
+) -> Task:
+    """Siamese networks (Bromley et al. 1994): two towers that see a view each, refined to one: `contrastive` again."""
+    one, two = (view(x.term, each.term) for each in (e, e.again()))
+    apart = task(agree=equation(head(enc(one)), head(tower(two)), divergence, trains=(enc, tower, head)))
+    return apart.tie(tower, to=enc)
+
+
 def simsiam(
     x: Wireable = POINT,
     e: Source = NOISE,

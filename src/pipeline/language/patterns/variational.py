@@ -2,12 +2,12 @@
 
 import torch
 
-from pipeline.language.boxes import sample, stop_gradient
+from pipeline.language.boxes import concrete, sample, stop_gradient, straight_through
 from pipeline.language.divergence import Divergence, cross_entropy, gaussian_nll, kl, linear, mse
 from pipeline.language.sources import Dataset, Normal, constant, standard_normal, uniform
 from pipeline.language.task import Equation, Player, Ramp, Task, equation, task
 from pipeline.language.terms import Box, Fixed, Learner, Type, Wireable
-from pipeline.language.weighing import every, log_mean_exp, repeated
+from pipeline.language.weighing import drawn, every, log_mean_exp, repeated
 
 X, Z, V = Type("X", (2,)), Type("Z", (1,)), Type("V", (2,), "categorical")
 P, Q = Type("X", (2,), "gaussian"), Type("Z", (1,), "gaussian")
@@ -52,6 +52,40 @@ def iwae(
     log_weight = gaussian_nll(q, z) - gaussian_nll(standard_normal(enc.cod), z) - likelihood(dec(z), x)
     bound = log_mean_exp(log_weight, over=q)
     return task(bound=equation(bound, constant(1), linear, trains=(enc, dec)))
+
+
+CODE = Type("V", (2,), "categorical")
+ENC_CODE, DEC_CODE = Learner("enc", (X,), CODE), Learner("dec", (CODE,), P)
+
+
+def categorical_vae(
+    x: Wireable = POINT,
+    enc: Learner = ENC_CODE,
+    dec: Learner = DEC_CODE,
+    likelihood: Divergence = gaussian_nll,
+    temperature: float = 0.5,
+    hard: bool = False,
+) -> Task:
+    """A VAE with a class for a code (Jang et al. 2017, section 3; Maddison et al. 2017), drawn by a relaxation.
+
+    hard: the decoder sees one class, and the gradient is that of the relaxation, instead of a mixture of classes.
+    """
+    draw = (straight_through if hard else concrete)(temperature)
+    return task(
+        recon=equation(dec(draw(enc(x))), x, likelihood, trains=(enc, dec)),
+        prior=equation(enc(x), uniform(enc.cod), kl, trains=enc),
+    )
+
+
+def inference_by_score(
+    x: Wireable = POINT, enc: Learner = ENC_CODE, dec: Learner = DEC_CODE, likelihood: Divergence = gaussian_nll
+) -> Task:
+    """Neural variational inference (Mnih & Gregor 2014, equation 5): `categorical_vae` with a class that is drawn, and
+    the score function's gradient, which needs nothing of dec but its value."""
+    return task(
+        recon=equation(dec(drawn(enc(x))), x, likelihood, trains=(enc, dec)),
+        prior=equation(enc(x), uniform(enc.cod), kl, trains=enc),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- with labels

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.language import Dataset, Draws, Learner, Task, Term, Type, evaluate
+from pipeline.language import Dataset, Draws, Learner, Mixture, Task, Term, Type, evaluate
 
 
 class Net(nn.Module):
@@ -81,7 +81,8 @@ def furnished(task: Task, rows: int = 20) -> Task:
 
 
 def datasets(task: Task) -> list[Dataset]:
-    return [each for each in task.sources if isinstance(each, Dataset)]
+    sources = (part for each in task.sources for part in (each.sources if isinstance(each, Mixture) else (each,)))
+    return [each for each in sources if isinstance(each, Dataset)]
 
 
 def _random(type: Type) -> Tensor:

@@ -34,6 +34,7 @@ from pipeline.language.patterns.adversarial import (
     infogan,
     learned_constraint,
     lsgan,
+    moment_matching,
     wgan_gp,
 )
 
@@ -235,3 +236,18 @@ def test_generated_filters_make_of_data_what_the_real_ones_make(of, measured) ->
     )
     assert mean < of(0.35, 0.25)
     assert spread < of(0.6, 0.4)
+
+
+def test_matched_moments_are_those_of_the_data(of, measured) -> None:
+    plane = Type("X", (2,))
+    root = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
+    points = torch.randn(2000, 2) @ root.T + torch.tensor([1.0, -2.0])
+    x, z = Dataset("data", {"x": plane}).bind(points).term, Normal("z", plane)
+    gen, same = affine("gen", (plane,), plane), Learner("features", (plane,), plane, nn.Identity())
+    fit(moment_matching(x, z, gen, same), of(600, 4000), 200, lr=0.02)
+    weight, bias = gen.module.layers[0].weight.detach(), gen.module.layers[0].bias.detach()
+    mean = float((bias - points.mean(0)).norm())
+    covariance = float((weight @ weight.T - points.T.cov()).norm() / points.T.cov().norm())
+    measured("moment_matching", f"the mean is {mean:.3f} off, the covariance {covariance:.1%}")
+    assert mean < of(0.15, 0.08)
+    assert covariance < of(0.15, 0.08)

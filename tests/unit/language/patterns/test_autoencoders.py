@@ -9,10 +9,12 @@ from pipeline.language import Dataset, Normal, Type, mmd
 from pipeline.language.fitting import fit
 from pipeline.language.patterns.autoencoders import (
     autoencoder,
+    contractive_autoencoder,
     denoising_autoencoder,
     energy_based,
     k_means,
     pca,
+    sliced_autoencoder,
     vq_vae,
     wae_mmd,
 )
@@ -138,3 +140,40 @@ def test_the_codes_of_a_wasserstein_autoencoder_are_distributed_as_the_prior(of,
     )
     assert losses["recon"][-1] < of(0.2, 0.1)
     assert distance < of(0.02, 0.01)
+
+
+def test_the_codes_of_a_sliced_autoencoder_are_distributed_as_the_prior(of, measured) -> None:
+    plane, code = Type("X", (2,)), Type("Z", (2,))
+    points, _ = clusters(1200)
+    x, z = Dataset("data", {"x": plane}).bind(points).term, Normal("z", code)
+    enc, dec = mlp("enc", (plane,), code), mlp("dec", (code,), plane)
+    losses = fit(sliced_autoencoder(x, z, enc, dec, weight=3), of(600, 4000), 100, lr=0.01)
+    with torch.no_grad():
+        codes, prior, other = enc.apply(points), torch.randn(1200, 2), torch.randn(1200, 2)
+        distance, chance = (float(mmd.loss(each, prior, code)) for each in (codes, other))
+    measured(
+        "sliced_autoencoder",
+        f"reconstruction {float(losses['recon'][-1]):.4f} of variance {float(points.var(0).mean()):.2f}; MMD {distance:.4f} to the prior, {chance:.4f} between two samples of it",
+    )
+    assert losses["recon"][-1] < of(0.3, 0.15)
+    assert distance < of(0.03, 0.015)
+
+
+def test_a_contractive_code_is_flat_where_data_do_not_vary(of, measured) -> None:
+    """A linear code whose slope is dear keeps to the direction of the greatest variance, as short as it can be."""
+    plane, code = Type("X", (2,)), Type("Z", (1,))
+    points = torch.randn(1000, 2) * torch.tensor([2.0, 0.3])
+    x, w = Dataset("data", {"x": plane}).bind(points).term, Normal("w", code)
+    slopes = {}
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        enc, dec = affine("enc", (plane,), code), affine("dec", (code,), plane)
+        fit(contractive_autoencoder(x, w, enc, dec, weight=weight), of(400, 2000), 100, lr=0.02)
+        slopes[weight] = enc.module.layers[0].weight[0].detach().abs()
+    free, dear = slopes[0.0], slopes[1.0]
+    measured(
+        "contractive_autoencoder",
+        f"slopes along the wide and the narrow direction {dear[0]:.3f} and {dear[1]:.3f}; without the penalty {free[0]:.3f} and {free[1]:.3f}",
+    )
+    assert dear[0] < 0.7 * free[0]
+    assert dear[1] < 0.05

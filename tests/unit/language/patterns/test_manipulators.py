@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,9 +13,11 @@ from pipeline.language import (
     Dataset,
     Draws,
     Learner,
+    Normal,
     Task,
     Term,
     Type,
+    Uniform,
     cross_entropy,
     kl,
     loss,
@@ -30,6 +33,7 @@ from pipeline.language.patterns.manipulators import (
     offset_autoencoder,
     offset_manipulation,
     strong_manipulation,
+    wide_manipulation,
 )
 from pipeline.language.patterns.prediction import supervised
 
@@ -235,3 +239,18 @@ def test_writers_of_a_cyclegan_move_points_to_the_other_band_and_back(of, measur
     missed, _ = edits("cyclegan_manipulation", task, put, bands, of, measured)
     assert missed < of(0.2, 0.15)
     assert value(task.equations["getput"].lhs, 500).equal(value(bands.s, 500))
+
+
+def test_a_manipulator_of_more_states_writes_into_noise_too(of, measured) -> None:
+    bands, put = Bands(), mlp("put", (S, V), S)
+    states = Dataset("states", {"u": S}).bind(two_bands()[0])
+    a = Uniform("a", V)
+    made = wide_manipulation(bands.s, bands.v, states, a, bands.get, put, share=0.3)
+    calm = {name: replace(each, divergence=CALM) for name, each in made.equations.items() if name == "putget"}
+    edits("wide_manipulation", made.with_equations(**calm), put, bands, of, measured)
+    draws = Draws(seed=1, step=0, batch=2000)
+    noise, wanted = Normal("noise", S).draw(draws)[0], a.draw(draws)[0]
+    with torch.no_grad():
+        right = float(((put.apply(noise, wanted)[:, 1] > 0).long() == wanted.argmax(1)).float().mean())
+    measured("wide_manipulation", f"two bands of points, and noise among them: {right:.3f} written into noise")
+    assert right > 0.97

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from patterns.small import mlp
 from pipeline.language import Dataset, Fixed, Learner, Task, Type, Uniform
 from pipeline.language.fitting import fit
-from pipeline.language.patterns.self_supervised import contrastive, simsiam
+from pipeline.language.patterns.self_supervised import contrastive, siamese, simsiam
 
 X, A, H, Z = Type("X", (2,)), Type("A", (1,)), Type("H", (8,)), Type("Z", (4,))
 
@@ -74,3 +74,10 @@ def test_predicted_views_tell_the_rings_apart_without_collapse(of, measured) -> 
     assert raw < 0.6
     assert read > of(0.9, 0.95)
     assert spread > 0.5
+
+
+def test_two_towers_tied_are_the_contrastive_pattern() -> None:
+    """The refinement of two learners to one, and its record."""
+    made = siamese()
+    assert made == contrastive()
+    assert [(each.kind, each.text) for each in made.refinements] == [("tie", "tower := enc")]

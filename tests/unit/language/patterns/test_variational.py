@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -12,10 +13,12 @@ from pipeline.language.fitting import fit
 from pipeline.language.patterns.prediction import supervised
 from pipeline.language.patterns.variational import (
     beta_vae,
+    categorical_vae,
     conditional_vae,
     convdraw,
     csvae,
     ddc_sleep,
+    inference_by_score,
     iwae,
     m2,
     vae,
@@ -263,3 +266,27 @@ def posterior_moments(seen: Tensor) -> Tensor:
     log_joint = -grid.square() / 2 - (seen - grid.square()).square() / (2 * 0.3**2)
     weights = log_joint.softmax(1)
     return torch.stack((weights @ grid, weights @ grid.square()), 1)
+
+
+def found_kinds(make, steps: int, **options) -> float:
+    """How often the class that is inferred, of two, is the kind of the point, whatever it is called."""
+    points, which = two_kinds()
+    x = Dataset("data", {"x": X}).bind(points).term
+    enc, dec = mlp("enc", (X,), V, 16), Learner("dec", (V,), P, Linear(2, 4, 1))
+    fit(make(x, enc, dec, **options), steps, 100, lr=0.02)
+    with torch.no_grad():
+        right = (enc.apply(points).argmax(1) == which).float().mean()
+    return float(max(right, 1 - right))
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_categorical_vae_finds_the_kinds(of, measured, hard: bool) -> None:
+    found = found_kinds(categorical_vae, of(400, 2000), hard=hard)
+    measured("categorical_vae", f"{found:.3f} of the points sorted into their two kinds")
+    assert found > of(0.95, 0.98)
+
+
+def test_the_score_function_finds_the_kinds_too(of, measured) -> None:
+    found = found_kinds(inference_by_score, of(400, 2000))
+    measured("inference_by_score", f"{found:.3f} of the points sorted into their two kinds")
+    assert found > of(0.95, 0.98)
