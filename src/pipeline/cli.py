@@ -90,7 +90,7 @@ def list_all() -> None:
         print(f"study       {study.parent.name:22} dvc repro {study}")
 
 
-Subject = Annotated[str, typer.Argument(help="A system's id (see `pipeline list`), FILE.py:TASK or FILE.json.")]
+Subject = Annotated[str, typer.Argument(help="A system or a pattern (see `pipeline list`), FILE.py:TASK or FILE.json.")]
 Draw = Annotated[Path | None, typer.Option(help="Also draw the equations into this SVG or PNG file.")]
 
 
@@ -137,8 +137,9 @@ def import_task(
     except TaskError as error:
         raise UserError(f"{file}: {error}") from None
     print(imported.task)
-    found = diagnose(imported.task)
-    _warn([*imported.warnings, *(finding.message for finding in found if finding.level == "warning")])
+    # Of values written from the draw of their image the file's own warnings say more: which boxes they are.
+    found = (each for each in diagnose(imported.task) if each.level == "warning" and each.kind != "paired value")
+    _warn([*imported.warnings, *(each.message for each in found)])
     if out:
         write_text(out, interchange.script(imported.task, f"The task of {file.name}, a file of the visual editor."))
         print(f"written: {out}", file=sys.stderr)
@@ -146,17 +147,17 @@ def import_task(
 
 @app.command("export")
 def export_task(
-    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    system: Subject,
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
 ) -> None:
-    """Write a system's task as a file of the visual editor (patlang-editor)."""
-    from pipeline import systems
+    """Write a task as a file of the visual editor (patlang-editor)."""
+    from pipeline import descriptions
     from pipeline.files import write_text
     from pipeline.language import TaskError, interchange
 
     _check_writable(out, "task.json")
+    task = descriptions.find(system).task
     try:
-        task = systems.example(system).task
         document = interchange.write(task)
     except TaskError as error:
         raise UserError(f"{system}: {error}") from None
@@ -177,22 +178,22 @@ def _check_writable(path: Path, example: str) -> None:
 
 @app.command()
 def count(
-    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    system: Subject,
     fibres: Annotated[str | None, typer.Option(help="How many states get sends to each value, e.g. 2,2,2.")] = None,
     equations: Annotated[str | None, typer.Option(help="Their names, e.g. putget,getput; all if absent.")] = None,
     sizes: Annotated[str | None, typer.Option(help="How many elements other types have, e.g. C=2.")] = None,
 ) -> None:
-    """Count the finite models of a system's equations, get given by its fibres."""
-    from pipeline import systems
+    """Count the finite models of a task's equations, get given by its fibres."""
+    from pipeline import descriptions
     from pipeline.language import TaskError
     from pipeline.language.reason import models
 
-    built = systems.example(system)
+    subject = descriptions.find(system)
     try:
         found = models(
-            built.lawful,
+            subject.lawful,
             {name: _whole(name, size) for name, _, size in (each.partition("=") for each in _listed(sizes or ""))},
-            equations=list(built.task.equations) if equations is None else _listed(equations),
+            equations=list(subject.task.equations) if equations is None else _listed(equations),
             fibres=None if fibres is None else [_whole("fibres", each) for each in _listed(fibres)],
         )
     except TaskError as error:
@@ -204,17 +205,17 @@ def count(
 
 @app.command("implies")
 def implied(
-    system: Annotated[str, typer.Argument(help="A system's id (see `pipeline list`).")],
+    system: Subject,
     given: Annotated[str, typer.Option(help="Names of equations, e.g. putget,getput,undo.")],
     then: Annotated[str, typer.Option(help="The name of the equation that may follow, e.g. putput.")],
     values: Annotated[int | None, typer.Option(help="How many values V has; any number if absent.")] = None,
 ) -> None:
-    """Prove that equations of a system imply another one, or refute it by tables."""
-    from pipeline import systems
+    """Prove that equations of a task imply another one, or refute it by tables."""
+    from pipeline import descriptions
     from pipeline.language import TaskError
     from pipeline.language.reason import chosen_equations, implies
 
-    task = systems.example(system).lawful
+    task = descriptions.find(system).lawful
     try:
         (asked,) = chosen_equations(task, [then]).values()
         answer = implies(task, asked, given=_listed(given), values=values)

@@ -1,5 +1,6 @@
 """Systems and tasks in words and pictures, untrained."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import systems
@@ -13,19 +14,41 @@ from pipeline.systems.base import Inputs
 EXAMPLE = Inputs((1, 28, 28), tuple("0123456789"))
 
 
-def describe(what: str, picture: Path | None) -> str:
-    """The equations of a system, a pattern of the gallery or a user's task, with its phases; drawn into `picture` if it
-    is given. Of a system and a pattern of the same name it is the system.
+@dataclass(frozen=True)
+class Subject:
+    """A task by name: what it asks, what else may be asked about it (`laws` and all), and how it is trained."""
+
+    task: Task
+    lawful: Task
+    phases: tuple[Phase, ...] = ()
+
+
+def find(what: str) -> Subject:
+    """The task of a system, of a pattern of the gallery, or of a user's file. Of a system and a pattern of the same name
+    it is the system's.
 
     Raises UserError for what is unknown or wrong.
     """
     file = own.find(what)
     if file:
-        task, phases = file.task(EXAMPLE), ()
-    else:
-        task, phases = _published(what)
-    lines = [str(task), *map(_phase, phases)]
-    return "\n".join([*lines, *_drawn(task, picture)])
+        task = file.task(EXAMPLE)
+        return Subject(task, task)
+    if what in systems.names():
+        try:
+            built = systems.example(what)
+        except TaskError as error:
+            raise UserError(f"{what}: {error}") from None
+        return Subject(built.task, built.lawful, built.phases)
+    if what in patterns.names():
+        return Subject(patterns.example(what), patterns.example(what))
+    known = ", ".join(systems.names())
+    raise UserError(f"unknown system `{what}`: expected one of {known}, or a pattern of `pipeline list`")
+
+
+def describe(what: str, picture: Path | None) -> str:
+    """The equations of a task by name (see `find`), and its phases; drawn into `picture` if it is given."""
+    found = find(what)
+    return "\n".join([str(found.task), *map(_phase, found.phases), *_drawn(found.task, picture)])
 
 
 def check(what: str, picture: Path | None) -> str:
@@ -46,19 +69,6 @@ def check(what: str, picture: Path | None) -> str:
     lines += [f"warning: {each}" for each in file.warnings(EXAMPLE)]
     lines += map(str, diagnose(task))
     return "\n".join([*lines, *_drawn(task, picture)])
-
-
-def _published(name: str) -> tuple[Task, tuple[Phase, ...]]:
-    if name not in systems.names():
-        if name in patterns.names():
-            return patterns.example(name), ()
-        known = ", ".join(systems.names())
-        raise UserError(f"unknown system `{name}`: expected one of {known}, or a pattern of `pipeline list`")
-    try:
-        built = systems.example(name)
-    except TaskError as error:
-        raise UserError(f"{name}: {error}") from None
-    return built.task, built.phases
 
 
 def _phase(phase: Phase) -> str:
