@@ -1065,7 +1065,9 @@ def test_import_prints_the_task_and_writes_it_as_python(tmp_path, monkeypatch, c
     shown = capsys.readouterr()
     expected = read(file("manipulation"))
     assert shown.out == f"{expected.task}\n"
-    assert shown.err.splitlines() == [*(f"warning: {line}" for line in expected.warnings), f"written: {out}"]
+    ignored = "putget, getput, undo: all equations can hold while put ignores its input 2 (V)"
+    warnings = [f"warning: {line}" for line in (*expected.warnings, ignored)]
+    assert shown.err.splitlines() == [*warnings, f"written: {out}"]
     assert made_by(out.read_text()) == expected.task
 
 
