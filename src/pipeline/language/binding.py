@@ -13,7 +13,8 @@ an optimum is a constant for all learners, by the envelope theorem.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ class Variable(Op):
     """A bound wire."""
 
     name: str
+
+    @property
+    def depth(self) -> int:
+        """How many wires are bound round it."""
+        return self.name.count("'")
 
     @property
     def title(self) -> str:
@@ -68,8 +74,17 @@ class Binder(Op):
     def with_bodies(self, bodies: Sequence[Term]) -> Binder: ...
 
     @property
+    def inner(self) -> tuple[Term, ...]:
+        return self.bodies
+
+    @property
+    def settings(self) -> str:
+        """What tells it from others besides its bodies."""
+        return ""
+
+    @property
     def key(self) -> str:
-        return repr((type(self).__name__, [label(body) for body in self.bodies]))
+        return repr((self.title, self.settings, [label(body) for body in self.bodies]))
 
     def body(self) -> tuple[Term, ...]:
         """The terms that depend on the variable, inputs first."""
@@ -101,11 +116,29 @@ def bind(op: Binder, start: Term, *more: Term) -> Term:
     for term in moving:
         if isinstance(term.op, Weigher | Expected):
             raise TaskError(f"{op.title}: `{term}` weighs values inside; do it outside")
+        if any(below.op.hidden for below in term.inputs):
+            raise TaskError(f"{op.title}: `{term}` draws noise inside for the wire that moves; do it outside")
+    if op.variable not in _passed(op.bodies):
+        raise TaskError(f"{op.title}: no gradient of {' or '.join(f'`{body}`' for body in op.bodies)} reaches the wire")
     given = (start, *more)
+    if any(below is op.variable for each in given for below in each.walk()):
+        raise TaskError(f"{op.title}: its wire `{op.variable}` is bound already where it starts, at `{start}`")
     outer: dict[Term, None] = {}
     for term in (*moving, *op.bodies):
         outer.update({below: None for below in (term, *term.inputs) if below not in moving and below not in given})
     return Term(op, (*given, *outer), start.type)
+
+
+def _passed(bodies: Sequence[Term]) -> set[Term]:
+    """The terms to which a gradient goes back."""
+    found: set[Term] = set()
+    pending = list(bodies)
+    while pending:
+        term = pending.pop()
+        if term not in found:
+            found.add(term)
+            pending.extend(term.op.passing(term))
+    return found
 
 
 _open: list[Term] = []  # the bound wires of the diagrams that are being written, outermost first
@@ -118,13 +151,22 @@ def bound_wire(type: Type, depth: int | None = None) -> Term:
     return Term(_variables.setdefault((type, depth), Variable("t" + "'" * depth)), (), type)
 
 
+@contextmanager
+def bound(variable: Term) -> Iterator[None]:
+    """Within this, wires that are newly bound are others than this one, and those that were bound before it."""
+    before = list(_open)
+    depth = variable.op.depth if isinstance(variable.op, Variable) else len(_open)
+    _open[:] = [variable] * (depth + 1)
+    try:
+        yield
+    finally:
+        _open[:] = before
+
+
 def _written(variable: Term, diagram: Callable[[Term], Wireable | tuple[Wireable, ...]]) -> tuple[Term, ...]:
     """The diagram with this variable at its wire."""
-    _open.append(variable)
-    try:
+    with bound(variable):
         made = diagram(variable)
-    finally:
-        _open.pop()
     return tuple(each.term for each in (made if isinstance(made, tuple) else (made,)))
 
 
@@ -154,6 +196,10 @@ class Derivative(Binder):
     def given(self) -> int:
         return 1 + self.weighed
 
+    @property
+    def settings(self) -> str:
+        return "along" if self.weighed else ""
+
     def with_bodies(self, bodies: Sequence[Term]) -> Derivative:
         return replace(self, of=bodies[0])
 
@@ -181,10 +227,10 @@ def derivative(diagram: Callable[[Term], Term], at: Wireable, along: Wireable | 
     Raises TaskError if a wire is not real, `along` has another type, or the diagram does not depend on the wire.
     """
     point, weights = at.term, () if along is None else (along.term,)
-    expect_kind(point.type, "real", of=f"derivative at `{point}`")
+    expect_kind(point.type, "real", of="derivative at", wire=point)
     variable = bound_wire(point.type)
     (made,) = _written(variable, diagram)
-    expect_kind(made.type, "real", of=f"derivative of `{made}`")
+    expect_kind(made.type, "real", of="derivative of", wire=made)
     for each in weights:
         if each.type != made.type:
             raise TaskError(f"derivative: `{made}` is {made.type.full}, but its weights `{each}` are {each.type.full}")
@@ -207,6 +253,13 @@ class ProjectedGradient:
     stride: float | None = None
     maximise: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.bounds
+        if self.steps < 1 or self.radius < 0 or not low < high:
+            raise TaskError(
+                f"a search has 1 step or more, a radius of 0 or more, and a lower bound below the upper, not {self}"
+            )
 
     def __str__(self) -> str:
         stride = "" if self.stride is None else f", stride={number(self.stride)}"
@@ -260,6 +313,10 @@ class Optimum(Binder):
     def bodies(self) -> tuple[Term, ...]:
         return self.lhs, self.rhs
 
+    @property
+    def settings(self) -> str:
+        return f"{self.divergence}, {self.solver}"
+
     def with_bodies(self, bodies: Sequence[Term]) -> Optimum:
         return replace(self, lhs=bodies[0], rhs=bodies[1])
 
@@ -297,7 +354,7 @@ def optimise(
     depends on the wire.
     """
     point = start.term
-    expect_kind(point.type, "real", of=f"optimise: `{point}`")
+    expect_kind(point.type, "real", of="optimise", wire=point)
     variable = bound_wire(point.type)
     lhs, rhs = _written(variable, objective)
     complaint = divergence.accepts(lhs.type, rhs.type)

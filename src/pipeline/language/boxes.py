@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.language.sources import Gumbel, Normal, hidden_noise
-from pipeline.language.terms import Fixed, Op, TaskError, Term, Type, Value, expect_kind, number
+from pipeline.language.terms import Fixed, Op, TaskError, Term, Type, Value, Wireable, expect_kind, number
 
 _fixed: dict[tuple[Any, ...], Fixed] = {}
 
@@ -37,12 +37,12 @@ def _shared(key: tuple[Any, ...], make: Callable[[], Fixed]) -> Fixed:
     return _fixed.setdefault(key, make())
 
 
-def noise(std: float) -> Callable[[Term], Term]:
+def noise(std: float) -> Callable[[Wireable], Term]:
     """The box x -> x + std * e, with e standard normal. Raises TaskError if the wire is not real."""
 
-    def apply(term: Term) -> Term:
-        type = term.type
-        expect_kind(type, "real", of=f"noise: `{term}`")
+    def apply(wire: Wireable) -> Term:
+        term, type = wire.term, wire.term.type
+        expect_kind(type, "real", of="noise", wire=term)
 
         def make() -> Fixed:
             name = f"noise[{number(std)}]"
@@ -53,12 +53,13 @@ def noise(std: float) -> Callable[[Term], Term]:
     return apply
 
 
-def sample(term: Term) -> Term:
+def sample(wire: Wireable) -> Term:
     """A reparameterised draw from the gaussian on a wire: mean + exp(log-variance / 2) * e.
 
     Raises TaskError if the wire is not gaussian.
     """
-    expect_kind(term.type, "gaussian", of=f"sample: `{term}`")
+    term = wire.term
+    expect_kind(term.type, "gaussian", of="sample", wire=term)
     real = Type(term.type.name, term.type.shape)
     box = _shared(
         ("sample", term.type),
@@ -67,7 +68,7 @@ def sample(term: Term) -> Term:
     return box(term, hidden_noise(Normal, "e", term, real))
 
 
-def concrete(temperature: float) -> Callable[[Term], Term]:
+def concrete(temperature: float) -> Callable[[Wireable], Term]:
     """A relaxed draw of a class, softmax((log q + g) / temperature): a draw in the limit of temperature 0.
 
     Raises TaskError if the temperature is not positive, or the wire is not categorical.
@@ -75,9 +76,10 @@ def concrete(temperature: float) -> Callable[[Term], Term]:
     return _relaxed("concrete", temperature, lambda q, g: ((q + g) / temperature).log_softmax(-1))
 
 
-def straight_through(temperature: float) -> Callable[[Term], Term]:
+def straight_through(temperature: float) -> Callable[[Wireable], Term]:
     """A draw of a class whose gradient is taken to be that of `concrete(temperature)`, which is biased
-    (Bengio et al. 2013; Jang et al. 2017, section 2.2).
+    (Bengio et al. 2013; Jang et al. 2017, section 2.2). It is for boxes, which receive probabilities: a divergence that
+    takes the logarithm of the class that was not drawn has no use for it.
 
     Raises TaskError if the temperature is not positive, or the wire is not categorical.
     """
@@ -92,13 +94,13 @@ def straight_through(temperature: float) -> Callable[[Term], Term]:
     return _relaxed("straight_through", temperature, body)
 
 
-def _relaxed(name: str, temperature: float, body: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Term], Term]:
+def _relaxed(name: str, temperature: float, body: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Wireable], Term]:
     if temperature <= 0:
         raise TaskError(f"{name}: a positive temperature is expected, not {temperature:g}")
 
-    def apply(term: Term) -> Term:
-        type = term.type
-        expect_kind(type, "categorical", of=f"{name}: `{term}`")
+    def apply(wire: Wireable) -> Term:
+        term, type = wire.term, wire.term.type
+        expect_kind(type, "categorical", of=name, wire=term)
         noisy = Type(type.name, type.shape)
 
         def make() -> Fixed:
@@ -127,12 +129,12 @@ class StopGradient(Op):
         return detached(inputs[0])
 
 
-def stop_gradient(term: Term) -> Term:
+def stop_gradient(wire: Wireable) -> Term:
     """The same value as a constant for all learners: so a learner's output becomes a source, drawn from it.
 
     A frozen learner needs no such box: its parameters stay, and the gradient is to pass through it.
     """
-    return Term(StopGradient(), (term,), term.type)
+    return Term(StopGradient(), (wire.term,), wire.term.type)
 
 
 def detached(value: Value) -> Value:

@@ -180,6 +180,7 @@ class Program:
 
     def __init__(self, task: Task, merge: bool = False, fuse: Fuse | None = None) -> None:
         self.task = task
+        _refuse_shared_parameters(task)
         players = task.players
         if not players or task.play == "simultaneous":
             players = (Player("all", task.trained),)
@@ -207,13 +208,28 @@ class Program:
         return [parameter for learner in self.task.trained for parameter in learner.parameters]
 
 
+def _refuse_shared_parameters(task: Task) -> None:
+    """Two learners with a parameter in common would write each other's gradients over."""
+    owners: dict[int, Learner] = {}
+    for learner in task.learners:
+        for parameter in learner.parameters:
+            owner = owners.setdefault(id(parameter), learner)
+            if owner is not learner:
+                raise TaskError(
+                    f"learners {owner.name} and {learner.name} have parameters in common: mention one learner twice, "
+                    "or tie them"
+                )
+
+
 def compile_task(task: Task, merge: bool = False, fuse: Fuse | None = None) -> Program:
     """Compile a task.
 
     merge: run independent calls of one learner as one batch; fuse: hand the step's operations to `torch.compile` in
     this mode (`reduce-overhead` makes CUDA graphs). That takes a minute at the first step and a C++ compiler, pays where
     nets are small, and is not for tasks with derivatives or inner optima, which need the graph as it is.
-    Raises TaskError if `fuse` is asked for such a task.
+    Compiling lets exactly the trained learners' parameters require gradients, so of several programs over the same
+    modules the one that was compiled last can be run. Raises TaskError if two learners share parameters, or if `fuse` is
+    asked for a task that cannot have it.
     """
     if fuse and any(
         isinstance(t.op, Binder) for e in task.equations.values() for s in (e.lhs, e.rhs) for t in s.walk()

@@ -100,7 +100,8 @@ def _same(*kinds: str) -> Callable[[Type, Type], str | None]:
     def accepts(lhs: Type, rhs: Type) -> str | None:
         if lhs != rhs:
             return "both sides must have the same type"
-        return None if lhs.kind in kinds else f"wires of kind {' or '.join(kinds)} are expected"
+        known = all(part.kind in kinds for part in (lhs, *lhs.parts))
+        return None if known else f"wires of kind {' or '.join(kinds)} are expected"
 
     return accepts
 
@@ -128,7 +129,9 @@ def _sum(x: Tensor) -> Tensor:
 
 
 def _cross_entropy(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
-    return -(rhs.exp() * lhs).sum(-1)
+    target = rhs.exp()
+    # What cannot be costs nothing, even where it is thought impossible: 0 * -inf is not a number.
+    return -torch.where(target > 0, target * lhs, torch.zeros_like(target)).sum(-1)
 
 
 @functools.cache
@@ -150,7 +153,8 @@ def smoothed_cross_entropy(smoothing: float) -> Divergence:
 
 def _kl_categorical(lhs: Tensor, rhs: Tensor) -> Tensor:
     p = lhs.exp()
-    return torch.where(p > 0, p * (lhs - rhs), torch.zeros_like(p)).sum(-1)
+    # Chosen before it is multiplied, so that the gradient is a number too where p is 0.
+    return (p * torch.where(p > 0, lhs - rhs, torch.zeros_like(p))).sum(-1)
 
 
 def _kl_gaussian(lhs: Tensor, rhs: Tensor) -> Tensor:
@@ -308,7 +312,7 @@ def _frechet(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
     one, two = x.mean(0), y.mean(0)
     x, y = x - one, y - two
     root: Tensor = torch.linalg.matrix_norm(x @ y.T, "nuc")
-    return (one - two).square().sum() + (x.square().sum() + y.square().sum() - 2 * root) / (len(x) - 1)
+    return (one - two).square().sum() + (x.square().sum() + y.square().sum() - 2 * root) / max(1, len(x) - 1)
 
 
 @functools.cache

@@ -38,7 +38,7 @@ from typing import Any, cast, get_args
 from pipeline.language import boxes as library
 from pipeline.language import divergence as divergences
 from pipeline.language import weighing
-from pipeline.language.binding import Binder, Derivative, Optimum, ProjectedGradient, bind, bound_wire
+from pipeline.language.binding import Binder, Derivative, Optimum, ProjectedGradient, Variable, bind, bound_wire
 from pipeline.language.divergence import Divergence, Measured
 from pipeline.language.sources import (
     Dataset,
@@ -68,7 +68,8 @@ from pipeline.language.terms import (
     written_as,
 )
 
-LONG = 12  # boxes and sources in a subterm that is worth a name of its own if it is shared
+LONG = 16  # boxes and wires in a subterm that is worth a name of its own if it is shared
+DEEP = 25  # boxes in a row that are worth one in any case: Python's parser takes no more than 200 parentheses
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
@@ -122,35 +123,46 @@ def _qualified(terms: list[Term]) -> dict[Term, str]:
 
 
 def _shared(task: Task) -> dict[Term, str]:
-    """Names for long subterms that are used several times, inputs first."""
-    used: Counter[Term] = Counter()
-    terms: dict[Term, None] = {}
-    for each in task.equations.values():
-        for side in (each.lhs, each.rhs):
-            terms.update(dict.fromkeys(side.walk()))
-    for term in terms:
-        used.update(term.inputs)
+    """Names for subterms that are long and used several times, or deep; inputs first."""
+    terms = _terms(task)
+    used = Counter(below for term in terms for below in (*term.inputs, *term.op.inner))
+    unnamed = _moving(terms) | _inside_composites(terms)
     taken = {word for term in terms if not term.inputs for word in str(term).split(".")}
     taken.update(term.op.name for term in terms if isinstance(term.op, Box))
     names: dict[Term, str] = {}
     sizes: dict[Term, int] = {}
+    depths: dict[Term, int] = {}
     for term in terms:
-        sizes[term] = 1 + sum(1 if below in names else sizes[below] for below in term.inputs)
-        if sizes[term] >= LONG and used[term] > 1 and not _inside_composite(term, terms):
+        below = [each for each in (*term.inputs, *term.op.inner) if each not in names]
+        sizes[term] = 1 + len(term.inputs) + sum(sizes[each] for each in below)
+        depths[term] = 1 + max((depths[each] for each in below), default=0)
+        shared = sizes[term] >= LONG and used[term] > 1
+        if (shared or depths[term] >= DEEP) and term not in unnamed:
             names[term] = next(name for name in (f"h{n}" for n in count(1)) if name not in taken)
             taken.add(names[term])
     return names
 
 
-def _inside_composite(term: Term, terms: Mapping[Term, None]) -> bool:
-    """Whether a composite that is written as one box passes through this term."""
-    for each in terms:
-        if isinstance(each.op, Box) and composite_of(each.op, each.inputs)[0] is not None:
-            below = each
-            while (below := below.inputs[0]) not in composite_of(each.op, each.inputs)[1]:
-                if below is term:
-                    return True
-    return False
+def _moving(terms: list[Term]) -> set[Term]:
+    """The terms that depend on a bound wire, and have no meaning outside."""
+    found: set[Term] = set()
+    for term in terms:
+        if isinstance(term.op, Variable) or any(below in found for below in term.inputs):
+            found.add(term)
+    return found
+
+
+def _inside_composites(terms: list[Term]) -> set[Term]:
+    """The terms that a composite, which is written as one box, passes through."""
+    found: set[Term] = set()
+    for term in terms:
+        composite, inputs = composite_of(term.op, term.inputs) if isinstance(term.op, Box) else (None, ())
+        if composite is not None:
+            below = term.inputs[0]
+            while below not in inputs:
+                found.add(below)
+                below = below.inputs[0]
+    return found
 
 
 def _declarations(task: Task, terms: list[Term], names: Mapping[Term, str]) -> Iterator[str]:
@@ -213,7 +225,9 @@ def type_of_source(source: Source) -> str:
 # ---------------------------------------------------------------------------------------------------------- parsing
 
 PRIME = "ʹ"  # a letter to Python, unlike the apostrophe
-_EQUATION = re.compile(r"(?P<name>\S+)\s+: (?P<lhs>.+?) == (?P<rhs>.+?)   \[(?P<how>.*); trains (?P<trains>[^\]]*)\]")
+_EQUATION = re.compile(
+    r"(?P<name>\S+)\s+: (?P<lhs>.+?) == (?P<rhs>.+?)   \[(?P<how>.*); trains (?P<trains>[^\]]*)\](   \S.* ~ \S.*)?"
+)
 _PLAYER = re.compile(r"(?P<name>\S+) \((?P<learners>[^)]*)\)(?: x (?P<steps>\d+))?")
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -247,6 +261,8 @@ def parse(text: str, using: Task | None = None) -> Task:
                 play, players = _players(line, names)
             else:
                 name, each = _equation(line, names)
+                if name in equations:
+                    raise TaskError(f"another equation is called {name} already")
                 equations[name] = each
     return Task(equations, players, play)
 
@@ -257,10 +273,14 @@ def _at(line: str) -> Iterator[None]:
         yield
     except TaskError as error:
         raise TaskError(f"in `{line}`: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError, ValueError) as error:
+        # A call with too few or too many arguments, a number that is none, parentheses within parentheses without end.
+        reason = str(error) or type(error).__name__
+        raise TaskError(f"in `{line}`: this cannot be read ({reason})") from None
 
 
 def _equation(line: str, names: _Names) -> tuple[str, Equation]:
-    found = _EQUATION.match(line)
+    found = _EQUATION.fullmatch(line)
     if found is None:
         raise TaskError("an equation is expected, `name : lhs == rhs   [divergence; trains learners]`")
     divergence, _, weight = found["how"].partition(" x ")
@@ -289,7 +309,10 @@ def _players(line: str, names: _Names) -> tuple[Play, tuple[Player, ...]]:
     if play not in get_args(Play):
         raise TaskError(f"play {play}: {' or '.join(get_args(Play))} is expected")
     players = []
-    for found in _PLAYER.finditer(rest):
+    for text in re.split(r", (?=\S+ \()", rest):
+        found = _PLAYER.fullmatch(text)
+        if found is None:
+            raise TaskError(f"`{text}`: a player is expected, `NAME (LEARNER LEARNER) x STEPS`")
         learners = tuple(names.learner(name) for name in found["learners"].split())
         players.append(Player(found["name"], learners, int(found["steps"] or 1)))
     return cast(Play, play), tuple(players)
@@ -328,6 +351,9 @@ class _Names:
         return line.partition(" = ")[2] in self.boxes
 
     def declare(self, line: str) -> None:
+        name = line.partition(" ")[0]
+        if name in {*self.sources, *self.boxes, *self.composites}:
+            raise TaskError(f"{name} is declared already")
         if " ~ " in line:
             name, _, text = line.partition(" ~ ")
             self.sources[name] = source = self._known(name, _read_source(name, text, self))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from pipeline.language.terms import Op, R, TaskError, Term, Type, expect_kind, number
+from pipeline.language.terms import Op, R, TaskError, Term, Type, expect_kind, number, written_as, written_in_parts
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,12 @@ class Dataset(Source):
                     f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
                     f"{tuple(column.shape[1:])} given"
                 )
+            if type.kind not in ("real", "categorical"):
+                raise TaskError(f"source {self.name}, wire {wire}: data are real or categorical, not {type.full}")
+            if type.kind == "real" and column.dtype != torch.uint8 and not column.is_floating_point():
+                raise TaskError(f"source {self.name}, wire {wire}: bytes or floats are expected, not {column.dtype}")
+            if type.kind == "categorical" and (column.is_floating_point() or column.dtype == torch.bool):
+                raise TaskError(f"source {self.name}, wire {wire}: class indices are expected, not {column.dtype}")
             if len(column) != len(columns[0]):
                 raise TaskError(
                     f"source {self.name}, wire {wire}: {len(columns[0])} examples expected, {len(column)} given"
@@ -198,7 +204,7 @@ def encode(column: Tensor, type: Type) -> Tensor:
         return value.scatter_(1, column.long().unsqueeze(1), 0.0)
     if column.dtype == torch.uint8:
         return column.to(torch.get_default_dtype()).div_(255)
-    return column
+    return column.to(torch.get_default_dtype())
 
 
 @dataclass(frozen=True)
@@ -296,6 +302,11 @@ class Constant(Source):
         return True
 
     @property
+    def certain(self) -> bool:
+        """Whether it is one class of a categorical wire, and no distribution over several."""
+        return isinstance(self.value, tuple) and max(self.value) == 0
+
+    @property
     def wires(self) -> tuple[tuple[str, Type], ...]:
         return ((self.name, self.type),)
 
@@ -363,6 +374,10 @@ class Mixture(Source):
     def wires(self) -> tuple[tuple[str, Type], ...]:
         return self.sources[0].wires
 
+    def again(self) -> Mixture:
+        """The parts are drawn anew as well."""
+        return replace(self, name=f"{self.name}'", sources=tuple(source.again() for source in self.sources))
+
     def draw(self, draws: Draws) -> tuple[Tensor, ...]:
         shares = torch.tensor(self.probabilities, device=draws.device)
         which = torch.multinomial(shares, draws.batch, replacement=True, generator=draws.generator(self.name))
@@ -377,7 +392,10 @@ def _chosen(parts: Tensor, which: Tensor) -> Tensor:
 
 def label(term: Term) -> str:
     """A term's text; of a long one only a digest, which is the same in every process."""
-    return str(term) if term.size <= LONG else _digest(term)
+    if term.size > LONG:
+        return _digest(term)
+    with written_in_parts(), written_as({}):
+        return str(term)
 
 
 LONG = 60  # boxes and sources in a text that one still wants to read

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from pipeline.language.binding import Binder, bind
+from pipeline.language.binding import Binder, bind, bound
 from pipeline.language.sources import Mixture, Noise, Source, Wire, moved_noise
 from pipeline.language.terms import Learner, TaskError, Term
 
@@ -44,7 +44,8 @@ def _replaced(
     if isinstance(op, Wire):
         return Term(Wire(_source(op.source, boxes, sources, done), op.index), (), term.type)
     if isinstance(op, Binder):
-        bodies = [substitute(body, boxes, sources, done) for body in op.bodies]
+        with bound(op.variable):
+            bodies = [substitute(body, boxes, sources, done) for body in op.bodies]
         return bind(op.with_bodies(bodies), inputs[0], *inputs[1 : op.given])
     if not isinstance(op, Learner) or op not in boxes:
         return Term(op, inputs, term.type)

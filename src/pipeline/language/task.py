@@ -279,12 +279,16 @@ class Task:
         """
         if source not in self.sources:
             raise TaskError(f"source {source.name} does not occur, so it cannot be enlarged")
-        if [type for _, type in source.wires] != [type for _, type in by.wires]:
-            raise TaskError(f"source {by.name} has other wires than {source.name}, which it is to replace")
         return self.with_sources({source: by})._recorded(Refinement("enlarge", f"{source.name} := {by.name}"))
 
     def with_sources(self, sources: Mapping[Source, Source]) -> Task:
-        """The same task on other sources of the same wires: the data bound to it, say."""
+        """The same task on other sources of the same wires: the data bound to it, say.
+
+        Raises TaskError if the types of their wires differ.
+        """
+        for old, new in sources.items():
+            if [type for _, type in old.wires] != [type for _, type in new.wires]:
+                raise TaskError(f"source {new.name} has other wires than {old.name}, which it is to replace")
         return self._with({}, {}, sources)
 
     def with_learners(self, learners: Mapping[Learner, Learner]) -> Task:
@@ -381,10 +385,12 @@ def _check(name: str, each: Equation) -> None:
             f"equation {name}: {each.divergence}: {complaint}, but `{each.lhs}` is {each.lhs.type.full} "
             f"and `{each.rhs}` is {each.rhs.type.full}"
         )
-    if each.divergence.hard_target and not isinstance(each.rhs.op, Wire):
+    if each.divergence.hard_target and not _hard(each.rhs):
+        why = "(its least value is the target's entropy); use kl"
+        if each.rhs.type.kind != "categorical":
+            why = "when the target may change; give it a constant or data"
         raise TaskError(
-            f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is not a divergence "
-            "(its least value is the target's entropy); use kl"
+            f"equation {name}: {each.divergence} against the soft target `{each.rhs}` is no divergence {why}"
         )
     if each.divergence.distributional and each.weighers:
         raise TaskError(
@@ -398,6 +404,13 @@ def _check(name: str, each: Equation) -> None:
             raise TaskError(
                 f"equation {name} trains {learner.name}, which no gradient of `{each.lhs} == {each.rhs}` can reach"
             )
+
+
+def _hard(term: Term) -> bool:
+    """Whether a wire is given by data: by one class, where it is categorical."""
+    source = term.op.source if isinstance(term.op, Wire) else None
+    soft = isinstance(source, Constant) and term.type.kind == "categorical" and not source.certain
+    return source is not None and not soft
 
 
 def _unique_learners(equations: Mapping[str, Equation]) -> tuple[Learner, ...]:

@@ -29,6 +29,7 @@ Values on a wire, for a batch of n examples:
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,8 +93,8 @@ class Term:
     """A node of the hash-consed graph; made by calling boxes, never directly. Equality is identity.
 
     axes: the terms upstream that stand for several values at once (see `weighing`), so that the value on this wire has
-    that many rows per example; weighers: those whose weights an equation that mentions this term has to heed; size:
-    the number of boxes and sources when it is written out as a tree.
+    that many rows per example; weighers: those whose weights an equation that mentions this term has to heed; size,
+    depth: the number of boxes and sources, and of those in a row, when it is written out as a tree.
 
     Terms of one real type can be added, subtracted and multiplied, and scaled by a number:
 
@@ -103,7 +104,7 @@ class Term:
     (x + 0.9 * y)
     """
 
-    __slots__ = ("__weakref__", "axes", "inputs", "op", "serial", "size", "type", "weighers")
+    __slots__ = ("__weakref__", "axes", "depth", "inputs", "op", "serial", "size", "type", "weighers")
     _known: ClassVar[weakref.WeakValueDictionary[tuple[Any, ...], Term]] = weakref.WeakValueDictionary()
     _count: ClassVar[Iterator[int]] = itertools.count()
 
@@ -114,6 +115,7 @@ class Term:
     axes: tuple[Term, ...]
     weighers: tuple[Term, ...]
     size: int
+    depth: int
 
     def __new__(cls, op: Op, inputs: tuple[Term, ...], type: Type) -> Term:
         key = (op, *map(id, inputs))
@@ -123,7 +125,9 @@ class Term:
             found.op, found.inputs, found.type = op, inputs, type
             found.serial = next(cls._count)
             found.axes, found.weighers = op.axes(found), op.weighers(found)
-            found.size = 1 + sum(below.size for below in inputs)
+            below = (*inputs, *op.inner)
+            found.size = 1 + sum(each.size for each in below)
+            found.depth = 1 + max((each.depth for each in below), default=0)
             cls._known[key] = found
         return found
 
@@ -135,20 +139,20 @@ class Term:
         names = _names.get()
         if self in names:
             return names[self]
-        if not names and self.size > ENDLESS:
+        if not names and (self.size > ENDLESS or self.depth > DEEP):
             return f"{self.op.title}(... {self.size} boxes)"
         return self.op.show(self.inputs)
 
     __repr__ = __str__
 
-    def __add__(self, other: Term) -> Term:
+    def __add__(self, other: Wireable) -> Term:
         return _arithmetic("+", self, other)
 
-    def __sub__(self, other: Term) -> Term:
+    def __sub__(self, other: Wireable) -> Term:
         return _arithmetic("-", self, other)
 
-    def __mul__(self, other: Term | float) -> Term:
-        return _arithmetic("*", self, other) if isinstance(other, Term) else _scaled(self, float(other))
+    def __mul__(self, other: Wireable | float) -> Term:
+        return _scaled(self, float(other)) if isinstance(other, int | float) else _arithmetic("*", self, other)
 
     def __rmul__(self, other: float) -> Term:
         return _scaled(self, float(other))
@@ -169,6 +173,9 @@ class Term:
         """The parts of a product wire."""
         return (self[index] for index in range(len(self.type.parts)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Term, (self.op, self.inputs, self.type)
+
     def walk(self) -> Iterator[Term]:
         """This term and all that it is built from, each once, inputs first."""
         seen: set[Term] = set()
@@ -185,7 +192,8 @@ class Term:
                 stack.extend((below, False) for below in reversed(term.inputs))
 
 
-ENDLESS = 2000  # boxes in a text that nobody reads: an unrolled loop's may be exponential in its length
+# Of a text that nobody reads: its boxes (an unrolled loop's may be exponential in its length), and one in another.
+ENDLESS, DEEP = 2000, 100
 _names: ContextVar[Mapping[Term, str]] = ContextVar("names", default=MappingProxyType({}))
 
 
@@ -199,10 +207,12 @@ def written_as(names: Mapping[Term, str]) -> Iterator[None]:
         _names.reset(token)
 
 
-def expect_kind(type: Type, *kinds: Kind, of: str) -> None:
-    """Raises TaskError, beginning with `of`, if a wire is of none of these kinds."""
+def expect_kind(type: Type, *kinds: Kind, of: str, wire: Term | None = None) -> None:
+    """Raises TaskError, beginning with `of` and the wire, if a type is of none of these kinds."""
     if type.kind not in kinds:
-        raise TaskError(f"{of}: a wire of kind {' or '.join(kinds)} is expected, not {type.full}")
+        # Written down only now: the text of a wire may be long.
+        shown = of if wire is None else f"{of} `{wire}`"
+        raise TaskError(f"{shown}: a wire of kind {' or '.join(kinds)} is expected, not {type.full}")
 
 
 def ordered(*groups: Sequence[Term]) -> tuple[Term, ...]:
@@ -237,6 +247,11 @@ class Op(ABC):
     @abstractmethod
     def show(self, inputs: tuple[Term, ...]) -> str: ...
 
+    @property
+    def inner(self) -> tuple[Term, ...]:
+        """The diagrams that it works on as a whole, besides its inputs."""
+        return ()
+
     def passing(self, term: Term) -> tuple[Term, ...]:
         """The inputs to which a gradient goes back."""
         return term.inputs
@@ -269,6 +284,9 @@ class Box(Op):
     name: str
     dom: tuple[Type, ...]
     cod: Type
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dom", tuple(self.dom))
 
     def __call__(self, *wires: Wireable) -> Term:
         """Raises TaskError if the number or the types of the inputs do not fit."""
@@ -419,7 +437,7 @@ _composites: weakref.WeakKeyDictionary[Box, Composite] = weakref.WeakKeyDictiona
 def composite_of(box: Box, inputs: tuple[Term, ...]) -> tuple[Composite | None, tuple[Term, ...]]:
     """The composite that ends in this box, if the whole of it was applied, with the inputs of its first part."""
     composite = _composites.get(box)
-    if composite is None:
+    if composite is None or _in_parts.get():
         return None, inputs
     arguments = inputs
     for part in reversed(composite.parts[:-1]):
@@ -428,6 +446,19 @@ def composite_of(box: Box, inputs: tuple[Term, ...]) -> tuple[Composite | None, 
             return None, inputs
         arguments = term.inputs
     return composite, arguments
+
+
+_in_parts: ContextVar[bool] = ContextVar("in_parts", default=False)
+
+
+@contextmanager
+def written_in_parts() -> Iterator[None]:
+    """Within this, composites are not known: names that are made of a term must not depend on who named its boxes."""
+    token = _in_parts.set(True)
+    try:
+        yield
+    finally:
+        _in_parts.reset(token)
 
 
 def learners_of(*boxes: Box | Composite | Sequence[Any]) -> tuple[Learner, ...]:
@@ -493,7 +524,8 @@ class Arithmetic(Op):
         return self.sign
 
     def show(self, inputs: tuple[Term, ...]) -> str:
-        return f"({inputs[0]} {self.sign} {inputs[1]})"
+        last = f"({inputs[1]})" if isinstance(inputs[1].op, Scaling) and self.sign == "*" else str(inputs[1])
+        return f"({inputs[0]} {self.sign} {last})"
 
     def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
         return _ARITHMETIC[self.sign](*inputs)
@@ -522,13 +554,18 @@ def number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _arithmetic(sign: str, one: Term, two: Term) -> Term:
-    expect_kind(one.type, "real", of=f"`{one}` {sign} `{two}`")
+def _arithmetic(sign: str, one: Term, other: Wireable) -> Term:
+    if not hasattr(other, "term"):
+        raise TaskError(f"`{one}` {sign} {other!r}: a wire is expected; `constant(number, type)` makes one of a number")
+    two = other.term
+    expect_kind(one.type, "real", of=f"{sign}:", wire=one)
     if one.type != two.type:
         raise TaskError(f"`{one}` {sign} `{two}`: {one.type.full} and {two.type.full} are not of one type")
     return Term(Arithmetic(sign), (one, two), one.type)
 
 
 def _scaled(term: Term, factor: float) -> Term:
-    expect_kind(term.type, "real", of=f"{number(factor)} * `{term}`")
+    expect_kind(term.type, "real", of=f"{number(factor)} *", wire=term)
+    if not math.isfinite(factor):
+        raise TaskError(f"{factor} * `{term}`: a finite number is expected")
     return Term(Scaling(factor), (term,), term.type)

@@ -29,6 +29,7 @@ True
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from torch.nn import functional as F
 from pipeline.language.sources import Gumbel, hidden_noise
 from pipeline.language.terms import Op, TaskError, Term, Type, Value, expect_kind, ordered
 
-Weights = Mapping[Term, Tensor]  # of each weigher: one number per row of its value
+Weights = Mapping[Term, Tensor]  # of each weigher: the logarithm of a weight for each row of its value
 
 
 # ----------------------------------------------------------------------------------------------------------- layout
@@ -91,7 +92,7 @@ class Weigher(Op):
 
     @abstractmethod
     def weigh(self, term: Term, inputs: Sequence[Value], batch: int) -> tuple[Value, Tensor]:
-        """The value and the weight of each of its rows."""
+        """The value, and the logarithm of the weight of each of its rows."""
 
 
 class Axis(Weigher):
@@ -115,7 +116,7 @@ class Every(Axis):
         q = inputs[0].view(-1, batch, self.size(term))  # (rows of q's axes, batch, classes)
         one_hot = torch.eye(self.size(term), dtype=q.dtype, device=q.device).log()
         value = one_hot[None, :, None].expand(len(q), -1, batch, -1).reshape(-1, self.size(term))
-        return value, q.exp().transpose(1, 2).reshape(-1)
+        return value, q.transpose(1, 2).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Repeated(Axis):
 
     def weigh(self, term: Term, inputs: Sequence[Value], batch: int) -> tuple[Value, Tensor]:
         value = self._copies(inputs[0], batch)
-        return value, torch.full((rows(term.axes, batch),), 1 / self.times, device=_tensor(value).device)
+        return value, torch.full((rows(term.axes, batch),), -math.log(self.times), device=_tensor(value).device)
 
     def _copies(self, value: Value, batch: int) -> Value:
         if isinstance(value, tuple):
@@ -160,7 +161,7 @@ class Drawn(Weigher):
         choice = (q.detach() + noise).argmax(-1)
         log_probability = q.gather(-1, choice[:, None]).squeeze(-1)
         one_hot = F.one_hot(choice, q.shape[-1]).to(q.dtype).log()
-        return one_hot, (log_probability - log_probability.detach()).exp()
+        return one_hot, log_probability - log_probability.detach()
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Reweighted(Weigher):
 
     def weigh(self, term: Term, inputs: Sequence[Value], batch: int) -> tuple[Value, Tensor]:
         value, log_weight = inputs
-        return value, log_weight.reshape(-1, batch).softmax(1).mul(batch).reshape(-1)
+        return value, (log_weight.reshape(-1, batch).log_softmax(1) + math.log(batch)).reshape(-1)
 
 
 def every(q: Term) -> Term:
@@ -183,7 +184,7 @@ def every(q: Term) -> Term:
 
     Raises TaskError if the wire is not categorical.
     """
-    expect_kind(q.type, "categorical", of=f"every: `{q}`")
+    expect_kind(q.type, "categorical", of="every", wire=q)
     return Term(Every(), (q,), q.type)
 
 
@@ -193,7 +194,7 @@ def drawn(q: Term) -> Term:
     Where classes are few use `every`; where a biased gradient will do, `concrete` or `straight_through`.
     Raises TaskError if the wire is not categorical.
     """
-    expect_kind(q.type, "categorical", of=f"drawn: `{q}`")
+    expect_kind(q.type, "categorical", of="drawn", wire=q)
     return Term(Drawn(), (q, hidden_noise(Gumbel, "g", q, Type(q.type.name, q.type.shape))), q.type)
 
 
@@ -213,7 +214,7 @@ def reweighted(term: Term, log_weight: Term) -> Term:
 
     Raises TaskError if the logarithm of the weight is not one real number.
     """
-    expect_kind(log_weight.type, "real", of=f"reweighted by `{log_weight}`")
+    expect_kind(log_weight.type, "real", of="reweighted by", wire=log_weight)
     if log_weight.type.shape:
         raise TaskError(f"reweighted: `{log_weight}` must be one number per example, not {log_weight.type.full}")
     return Term(Reweighted(), (term, log_weight), term.type)
@@ -246,7 +247,7 @@ class Expected(Op):
         return tuple(each for each in super().weighers(term) if each is not term.inputs[1])
 
     def average(self, term: Term, value: Value, weight: Tensor, batch: int) -> Tensor:
-        """The weighted mean over the axis `over`, of a value and a weight on all axes of both inputs."""
+        """The weighted mean over the axis `over`, of a value and the logarithm of a weight, on all axes of both inputs."""
         over = term.inputs[1]
         axes = ordered(*(below.axes for below in term.inputs))
         before = rows(axes[: axes.index(over)], 1)
@@ -255,11 +256,11 @@ class Expected(Op):
         value = value.view(*weight.shape[:3], *value.shape[1:])
         made: Tensor
         if self.log or term.type.kind == "categorical":
-            made = (value + weight.log()).logsumexp(1)
+            made = (value + weight).logsumexp(1)
         elif term.type.kind == "bernoulli":
-            made = torch.special.logit((weight * value.sigmoid()).sum(1), eps=torch.finfo(value.dtype).eps)
+            made = torch.special.logit((weight.exp() * value.sigmoid()).sum(1), eps=torch.finfo(value.dtype).eps)
         else:
-            made = (weight * value).sum(1)
+            made = (weight.exp() * value).sum(1)
         return made.flatten(0, 1)
 
 
@@ -269,7 +270,7 @@ def expected(term: Term, over: Term) -> Term:
 
     Raises TaskError if the mean of such a wire is none, or `over` does not have several values.
     """
-    expect_kind(term.type, "real", "categorical", "bernoulli", of=f"expected: `{term}`")
+    expect_kind(term.type, "real", "categorical", "bernoulli", of="expected", wire=term)
     return _expectation(Expected(), term, over)
 
 
@@ -278,7 +279,7 @@ def log_mean_exp(term: Term, over: Term) -> Term:
 
     Raises TaskError if the wire is not real, or `over` does not have several values.
     """
-    expect_kind(term.type, "real", of=f"log_mean_exp: `{term}`")
+    expect_kind(term.type, "real", of="log_mean_exp", wire=term)
     return _expectation(Expected(log=True), term, over)
 
 
@@ -357,7 +358,7 @@ def mean_loss(each: Tensor, axes: tuple[Term, ...], weighers: Sequence[Term], we
     if not weighers:
         return each.mean()
     for weigher in weighers:
-        weight = spread(weights[weigher], weigher.axes, axes, batch)
+        weight = spread(weights[weigher], weigher.axes, axes, batch).exp()
         if isinstance(weigher.op, Drawn):
             # The value stays; the baseline takes variance from the gradient, and no bias to it.
             baseline = _others(each.detach().view(-1, batch)).reshape(-1)

@@ -587,6 +587,19 @@ READER = Learner("reader", (S,), V)
         (lambda: derivative(lambda t: LEARNER(s0), s0), ["derivative", "`f(s)`", "depends"]),
         (lambda: derivative(lambda t: LEARNER(repeated(2)(t)), s0), ["derivative", "repeated", "outside"]),
         (lambda: s0 + READER(s0), ["+", "S(6)", "V(3)"]),
+        (lambda: s0 + 1, ["`s` + 1", "constant(number, type)"]),
+        (lambda: float("inf") * s0, ["finite"]),
+        (lambda: derivative(lambda t: stop_gradient(LEARNER(t)), s0), ["derivative", "no gradient", "f(t)"]),
+        (lambda: derivative(lambda t: LEARNER(noise(1.0)(t)), s0), ["derivative", "noise", "outside"]),
+        (lambda: ProjectedGradient(1.0, 0), ["1 step or more"]),
+        (lambda: task(e=equation(READER(s0), uniform(V), cross_entropy, trains=READER)), ["soft target", "uniform"]),
+        (
+            lambda: (
+                equation(LEARNER(s0), s0, mse, trains=LEARNER)
+                and data().bind(torch.ones(3, 6, dtype=torch.int64), torch.arange(3))
+            ),
+            ["wire s", "bytes or floats"],
+        ),
         (lambda: 2 * READER(s0), ["2 * ", "real"]),
         (lambda: mse(s0, READER(s0)), ["mse", "same type"]),
         (lambda: sliced_wasserstein(4)(s0, s0), ["pointwise"]),
@@ -613,3 +626,48 @@ def test_noise_on_copies_is_drawn_for_each() -> None:
     copies = evaluate(noise(1.0)(repeated(3)(s)), DRAWS)
     assert copies.shape == (24, 6)
     assert not torch.equal(copies[:8], copies[8:16])
+
+
+def test_a_class_that_cannot_be_has_no_part_in_an_expectation_or_its_gradient() -> None:
+    weights = nn.Parameter(torch.tensor([[2000.0, 0.0, -2000.0]]))
+    q = Learner("q", (), V, _Given(weights))
+    f = Fixed("f", (V,), R, body=lambda value: value @ torch.tensor([1.0, 2.0, 3.0]))
+    y = every(q())
+    made = task(
+        log=equation(log_mean_exp(f(y), over=y), constant(-1), linear, trains=q),
+        mixed=equation(expected(y, over=y), uniform(V), kl, trains=q),
+    )
+    (move,) = compile_task(made).moves
+    losses = move.losses(DRAWS)
+    move.backward(losses)
+    assert float(losses["log"]) == pytest.approx(1.0)
+    assert bool(weights.grad.isfinite().all())
+
+
+class _Given(nn.Module):
+    def __init__(self, value: nn.Parameter) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+def test_cross_entropy_of_what_cannot_be_is_nothing() -> None:
+    _, v = data()
+    assert float(loss(equation(v, v, cross_entropy, ()), DRAWS)) == 0
+
+
+def test_parameters_in_two_learners_are_refused() -> None:
+    shared = nn.Linear(6, 6)
+    one, two = Learner("one", (S,), S, shared), Learner("two", (S,), S, shared)
+    s, _ = data()
+    made = task(a=equation(one(s), s, mse, trains=one), b=equation(two(one(s)), s, mse, trains=two))
+    with pytest.raises(TaskError, match="learners one and two have parameters in common"):
+        compile_task(made)
+
+
+def test_a_mixture_drawn_again_is_drawn_anew_in_all_its_parts() -> None:
+    both = Mixture("both", (Normal("p", S), Normal("q", S)), (0.5, 0.5))
+    draws = Draws(0, 0, 64)
+    assert not bool((both.draw(draws)[0] == both.again().draw(draws)[0]).any())

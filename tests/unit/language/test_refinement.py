@@ -85,6 +85,15 @@ def test_filling_reaches_into_bound_diagrams() -> None:
     ]
 
 
+def test_wires_bound_in_a_diagram_are_other_than_those_bound_where_it_goes() -> None:
+    f, g = Learner("f", (S,), S), Learner("g", (S, S), S)
+    made = task(e=equation(derivative(f, s), s, mse, trains=f))
+    filled = made.fill(f, lambda w: derivative(lambda u: g(u, w), at=w))
+    assert lines(filled) == ["derivative(derivative(g(t', t), t'=t), t=s) == s   [mse; trains g]   s ~ x"]
+    direct = derivative(lambda w: derivative(lambda u: g(u, w), at=w), s)
+    assert filled.equations["e"].lhs is direct
+
+
 def test_learners_are_tied_and_players_follow() -> None:
     f, g = Learner("f", (S,), S), Learner("g", (S,), S)
     two = task(

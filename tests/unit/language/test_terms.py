@@ -307,7 +307,7 @@ def test_learners_inside_nested_inner_searches_belong_to_the_task() -> None:
     s_, v_ = full()
     reader, double = Learner("reader", (S,), V, nn.Linear(4, 3)), Learner("double", (S,), S, Times(2.0))
     twice = optimise(
-        s_, lambda t: (optimise(t, lambda u: (double(u), t), mse, ATTACK), s_), mse, ProjectedGradient(0.1, 1)
+        s_, lambda t: (t + optimise(t, lambda u: (double(u), t), mse, ATTACK), s_), mse, ProjectedGradient(0.1, 1)
     )
     made = task(robust=equation(reader(twice), v_, cross_entropy, trains=reader))
     assert {learner.name for learner in made.learners} == {"reader", "double"}

@@ -68,7 +68,7 @@ def unit(X: Type) -> Fixed:
 
 
 @functools.cache
-def kept_or(V: Type, S: Type) -> Fixed:
+def switch(V: Type, S: Type) -> Fixed:
     """What s is, what is wanted, s, and a state for each value -> s if it is what is wanted, else that value's state."""
 
     def body(own: Tensor, wanted: Tensor, s: Tensor, *states: Tensor) -> Tensor:
@@ -77,4 +77,4 @@ def kept_or(V: Type, S: Type) -> Fixed:
         same = own.argmax(-1) == choice
         return torch.where(same.view(-1, *[1] * (s.dim() - 1)), s, written)
 
-    return Fixed("kept_or", (V, V, S, *[S] * V.shape[0]), S, body=body)
+    return Fixed("switch", (V, V, S, *[S] * V.shape[0]), S, body=body)

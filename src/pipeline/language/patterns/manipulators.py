@@ -5,7 +5,7 @@ value, and a is a value drawn independently of both.
 """
 
 from pipeline.language.divergence import Divergence, cross_entropy, mse
-from pipeline.language.patterns._boxes import kept_or
+from pipeline.language.patterns._boxes import switch
 from pipeline.language.sources import Dataset, Mixture, Normal, Source, Uniform
 from pipeline.language.task import Task, equation, task
 from pipeline.language.terms import Composite, Learner, Type, Wireable
@@ -190,6 +190,6 @@ def cyclegan_manipulation(
     was written to be of the other kind.
     """
     S, V = s.term.type, v.term.type
-    put, choice = Learner("put", (S, V), S), kept_or(V, S)
+    put, choice = Learner("put", (S, V), S), switch(V, S)
     plain = manipulation(s, v, a, get, put, reading, agreeing)
     return plain.fill(put, lambda s, v: choice(get(s), v, s, *(write(s) for write in writers)))

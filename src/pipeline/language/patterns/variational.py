@@ -188,7 +188,7 @@ def convdraw(
     write: Learner = WRITE,
     emit: Learner = EMIT,
     likelihood: Divergence = gaussian_nll,
-    steps: int = 3,
+    steps: int = 2,
 ) -> Task:
     """A VAE in steps, each with a learned prior (Gregor et al. 2016, ConvDRAW): the losses' sum is the negative ELBO.
 

@@ -22,7 +22,7 @@ def of(request: pytest.FixtureRequest) -> Callable[[Value, Value], Value]:
 
 
 @pytest.fixture
-def measured(of: Callable[[bool, bool], bool]) -> Callable[[str, str], None]:
+def measured(request: pytest.FixtureRequest, of: Callable[[bool, bool], bool]) -> Callable[[str, str], None]:
     """Takes a pattern's name and what was measured, in words."""
 
     def record(pattern: str, figures: str) -> None:
@@ -30,8 +30,8 @@ def measured(of: Callable[[bool, bool], bool]) -> Callable[[str, str], None]:
         if "PATTERN_FIGURES" in os.environ and of(False, True):
             path = Path(os.environ["PATTERN_FIGURES"])
             known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            text = json.dumps({**known, pattern: figures}, indent=2, sort_keys=True, ensure_ascii=False)
-            path.write_text(text + "\n", encoding="utf-8")
+            known.setdefault(pattern, {})[request.node.originalname] = figures
+            path.write_text(json.dumps(known, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
     return record
 
