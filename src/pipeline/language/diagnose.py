@@ -136,7 +136,8 @@ def _soft_targets(task: Task) -> Iterator[Finding]:
         if not (divergence.hard_target or divergence.name.endswith(("cross_entropy", "_nll"))):
             continue
         trained = [learner.name for learner in each.trains if learner in _learners(rhs)]
-        flat = isinstance(rhs.op, Wire) and isinstance(rhs.op.source, Constant) and rhs.type.kind == "categorical"
+        source = rhs.op.source if isinstance(rhs.op, Wire) else None
+        flat = isinstance(source, Constant) and rhs.type.kind == "categorical" and not source.certain
         if flat or _learners(rhs):
             why = f"and {', '.join(trained)} is trained to have little" if trained else "and not 0"
             text = f"the least value of {divergence} is the entropy of its target `{rhs}`, {why}"

@@ -157,7 +157,7 @@ def test_entropies_are_no_targets() -> None:
     assert "teacher is trained to have little" in found.text
     drawn = Learner("drawn", (Z,), P)
     assert "soft target" in kinds(task(e=equation(drawn(z), dec(z), bernoulli_nll, trains=(drawn, dec))))
-    assert "soft target" in kinds(task(e=equation(get(s), Constant("?", V).term, cross_entropy, trains=get)))
+    assert "soft target" in kinds(task(e=equation(get(s), Constant("?", V).term, soft, trains=get)))
     assert "soft target" not in kinds(task(classify=classify, e=equation(drawn(z), s, bernoulli_nll, trains=drawn)))
 
 
