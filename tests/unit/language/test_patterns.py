@@ -1,5 +1,6 @@
 """Every pattern of the gallery: that it is a task, that its text is that task, and that its step is its definition."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,8 @@ def test_an_unknown_pattern_is_refused_with_the_known_names() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_a_pattern_says_what_it_is_and_is_a_few_equations(name: str) -> None:
-    assert find(name).__doc__
+    first, *_ = (find(name).__doc__ or "").splitlines()
+    assert re.fullmatch(r"[A-Zk].*\.", first)
     assert 1 <= len(example(name).equations) <= 15
     assert example(name) == find(name)()
 

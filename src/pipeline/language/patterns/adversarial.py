@@ -153,7 +153,7 @@ def bigan(
     divergence: Divergence = bernoulli_nll,
     steps: int = 1,
 ) -> Task:
-    """A bidirectional GAN (Donahue et al. 2017, equation 2): dsc tells encoded points from generated ones.
+    """A bidirectional GAN (Donahue et al. 2017): dsc tells encoded points from generated ones.
 
     Where it cannot, enc and gen are each other's inverse almost everywhere.
     """
@@ -169,7 +169,7 @@ def ali(
     divergence: Divergence = bernoulli_nll,
     steps: int = 1,
 ) -> Task:
-    """Adversarially learned inference (Dumoulin et al. 2017, equation 1): `bigan` with an encoder that gives a law."""
+    """Adversarially learned inference (Dumoulin et al. 2017): `bigan` with an encoder that gives a law."""
     return _ali(x, z, sample(enc(x)), gen, enc, dsc, divergence, steps)
 
 

@@ -25,8 +25,7 @@ def lens(
     reading: Divergence = cross_entropy,
     agreeing: Divergence = mse,
 ) -> Task:
-    """A lens: what is written can be read, and writing what is there changes nothing (Rodatz et al. 2024, equations
-    Classify, PutGet, GetPut).
+    """A lens (Foster et al. 2007) with a classifier: what is written is read, writing what is there changes nothing.
 
     Weak: put(s, a) may be one prototype of each a other than get(s).
     """

@@ -33,7 +33,7 @@ def test_players_find_the_mixed_equilibrium(of, measured) -> None:
     alone = Task({name: game.equations[name] for name in ("rows", "columns")})
     fit(alone, of(1500, 8000), 1, optimiser=torch.optim.SGD, lr=0.5)
     circling = max(float((strategy(each) - EQUILIBRIUM).abs().max()) for each in plain[:2])
-    measured("nash", f"both strategies within {error:.5f} of (1/2, 1/3, 1/6); without a past {circling:.3f} off")
+    measured("nash", f"both strategies within {error:.1g} of (1/2, 1/3, 1/6); without a past {circling:.3f} off")
     assert torch.allclose(EQUILIBRIUM @ PAYOFFS, torch.zeros(3), atol=1e-6)
     assert error < of(0.01, 0.001)
     assert circling > 0.1

@@ -44,7 +44,7 @@ def test_a_student_becomes_its_teacher(of, measured) -> None:
         said = [each.apply(fresh) for each in (teacher, student)]
         gap = float(kl.loss(*said, Y))
         same = float((said[0].argmax(1) == said[1].argmax(1)).float().mean())
-    measured("distillation", f"KL(teacher || student) {gap:.5f} nats on new points; the same class in {same:.2%}")
+    measured("distillation", f"KL(teacher || student) {gap:.1g} nats on new points; the same class in {same:.2%}")
     assert losses["imitate"][-1] < of(0.005, 0.001)
     assert gap < of(0.01, 0.003)
     assert same > 0.97
@@ -52,7 +52,7 @@ def test_a_student_becomes_its_teacher(of, measured) -> None:
 
 def test_adversarial_training_finds_the_robust_boundary(of, measured) -> None:
     """Two Gaussians N(+-m, diag(s^2)). Of accuracy inside an L2 ball the best is a linear boundary, and known (Bhagoji et
-    al. 2019, theorem 2): what the ball cannot cover of m, measured by the noise. Its second coordinate is precise but so
+    al. 2019): what the ball cannot cover of m, measured by the noise. Its second coordinate is precise but so
     small that an attack turns it round: the plain classifier relies on it, the robust one does not."""
     m, s, radius = torch.tensor([1.0, 0.25]), torch.tensor([1.0, 0.1]), 0.5
     which = torch.arange(2000) % 2
@@ -103,5 +103,5 @@ def test_a_hypernetwork_gives_each_case_its_map(of, measured) -> None:
     with torch.no_grad():
         weights = hyper.apply(torch.eye(3).log())
         error = float((weights - torch.cat((maps.flatten(1), shifts), 1)).abs().max())
-    measured("hypernetwork", f"three linear maps: parameters within {error:.5f}, loss {float(losses['fit'][-1]):.2g}")
+    measured("hypernetwork", f"three linear maps: parameters within {error:.1g}, loss {float(losses['fit'][-1]):.2g}")
     assert error < of(0.01, 0.001)

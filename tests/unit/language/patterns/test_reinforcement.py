@@ -19,7 +19,7 @@ MOVES = torch.tensor(
         [[4, 0, 0, 0], [0, 2, 0, 2]],
     ]
 )
-REWARDS = torch.tensor([[0.0, 0.5], [2.0, 0.0], [0.0, -1.0], [1.0, 0.2]])
+REWARDS = torch.tensor([[0.0, 0.5], [1.0, 1.5], [0.0, -0.5], [0.0, 1.0]])  # the larger at once is not the best
 
 
 def transitions() -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -47,7 +47,7 @@ def test_temporal_differences_solve_bellmans_equation(of, measured) -> None:
     error = float((value.module.values.detach() - known).abs().max())
     measured(
         "td_value",
-        f"values within {error:.5f} of the solution of Bellman's equation, {', '.join(f'{each:.3f}' for each in known)}",
+        f"values within {error:.1g} of the solution of Bellman's equation, {', '.join(f'{each:.3f}' for each in known)}",
     )
     assert error < of(0.02, 0.002)
 
@@ -63,7 +63,8 @@ def test_policy_improvement_finds_the_best_policy(of, measured) -> None:
     sure = float(chosen.gather(1, actions.unsqueeze(1)).min())
     measured(
         "actor_critic",
-        f"best actions {actions.tolist()} taken with probability {sure:.3f} or more; q within {error:.3f} of value iteration",
+        f"best actions {actions.tolist()} taken with probability {sure:.3f} or more; q within {error:.1g} of value iteration",
     )
+    assert actions.tolist() != REWARDS.argmax(1).tolist()
     assert sure > of(0.9, 0.98)
     assert error < of(0.2, 0.05)

@@ -155,11 +155,13 @@ def test_a_conditional_vae_makes_each_class(of, measured) -> None:
 def test_m2_learns_two_classes_from_two_labels_each(of, measured) -> None:
     points, which = two_kinds()
     # The labelled ones mislead: they differ more in what does not tell the clusters apart.
-    points[:4] = torch.tensor([[-1.2, -0.6, 3.5, 0.0], [1.2, 0.6, -3.5, 0.0]]).repeat(2, 1) + 0.1 * torch.randn(4, 4)
+    points[:, 2] *= 2
+    points[:4] = torch.tensor([[-1.6, -0.8, 3.0, 0.0], [1.6, 0.8, -3.0, 0.0]]).repeat(2, 1) + 0.1 * torch.randn(4, 4)
     x, v = Dataset("data", {"x": X, "v": V}).bind(points[:4].repeat(10, 1), which[:4].repeat(10))
     u = Dataset("more", {"u": X}).bind(points).term
     enc, dec = mlp("enc", (X, V), Q, 16), Learner("dec", (Z, V), P, Linear(4, 4, 1))
     get, alone = affine("get", (X,), V), affine("get", (X,), V)
+    nn.init.zeros_(alone.module.layers[0].weight)
     fit(m2(x, v, u, get, enc, dec), of(400, 3000), 40, lr=0.02)
     fit(supervised(x, v, alone), of(400, 3000), 40, lr=0.02)
     with torch.no_grad():
@@ -168,7 +170,7 @@ def test_m2_learns_two_classes_from_two_labels_each(of, measured) -> None:
         "m2",
         f"two clusters of 200 points, two misleading labels in each: accuracy {right:.4f}, from the labels alone {plain:.4f}",
     )
-    assert plain < 0.95
+    assert plain < right - 0.02
     assert right > of(0.97, 0.99)
 
 
@@ -212,6 +214,7 @@ def test_a_vae_in_steps_reaches_the_evidence(of, measured) -> None:
     start, step, write = point("start", H, torch.randn(8)), affine("step", (H, Z), H), affine("write", (H,), X)
     post, prior = affine("post", (X, X, H), Q), affine("prior", (H,), Q)
     emit = Learner("emit", (X,), P, Linear(4, 4, 1))
+    emit.module.log_variance.data.fill_(-3)  # so that no latent is given up before it is used
     made = convdraw(Dataset("data", {"x": X}).bind(points), start, prior, post, step, write, emit, steps=2)
     losses = fit(made, of(1000, 6000), 100, lr=0.02)
     found, best = bound(losses), evidence(points, 2)
