@@ -284,6 +284,15 @@ def test_an_api_that_does_not_answer_is_named(small: Small) -> None:
     assert err.splitlines() == ["error: PREFECT_API_URL: no Prefect API answers at http://127.0.0.1:9/api"]
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process; one that does not stop when it is asked, as a worker now and then, is killed."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
 def test_the_nightly_deployment_is_scheduled_and_runs_on_a_worker(small: Small, server: str) -> None:
     """The README's three lines, with the server of this module."""
     shutil.copytree(REPOSITORY / "flows", small.root / "flows", ignore=shutil.ignore_patterns("__pycache__"))
@@ -304,7 +313,7 @@ def test_the_nightly_deployment_is_scheduled_and_runs_on_a_worker(small: Small, 
             run = [*prefect, "deployment", "run", "reproduce/nightly", "--watch", *chosen]
             subprocess.run(run, check=True, timeout=120, **where)
         finally:
-            worker.terminate()
+            end(worker)
     (deployment,) = ask(server, "deployments")
     assert [each["schedule"]["cron"] for each in deployment["schedules"]] == ["0 2 * * *"]
     assert {"targets", "force", "runner", "concurrency"} <= set(deployment["parameters"])
