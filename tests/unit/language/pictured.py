@@ -227,7 +227,7 @@ def robust() -> Task:
     read = Composite("read", features, head)
     attack = ProjectedGradient(1.0, 2)
     worst = optimise(s, lambda t: (read(t), v), cross_entropy, attack)
-    inner = lambda t: (read(optimise(t, lambda u: (read(u), v), cross_entropy, attack)), v)  # noqa: E731
+    inner = lambda t: (read(t + optimise(t, lambda u: (read(u), v), cross_entropy, attack)), v)  # noqa: E731
     best = optimise(s, inner, cross_entropy, ProjectedGradient(1.0, 2, maximise=False))
     return task(
         worst=equation(read(worst), v, cross_entropy, trains=read),
