@@ -1,7 +1,9 @@
 """Every pattern of the gallery: that it is a task, that its text is that task, and that its step is its definition."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from patterns.small import furnished
 
 from pipeline.language import Draws, TaskError, compile_task, loss, parse
 from pipeline.language.patterns import example, families, find, members, names
+from pipeline.language.patterns.__main__ import page
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +64,12 @@ def test_a_step_of_a_pattern_is_its_definition(name: str) -> None:
             )
             for parameter, gradient in zip(learner.parameters, by_definition, strict=True):
                 torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-10)
+
+
+def test_the_page_of_the_gallery_is_current() -> None:
+    """If not: python -m pipeline.language.patterns docs/gallery."""
+    docs = Path(__file__).parents[3] / "docs"
+    figures = json.loads((docs / "gallery" / "figures.json").read_text(encoding="utf-8"))
+    assert set(figures) <= set(names())
+    assert page("gallery", figures) == (docs / "gallery.md").read_text(encoding="utf-8")
+    assert sorted(each.stem for each in (docs / "gallery").glob("*.svg")) == list(names())

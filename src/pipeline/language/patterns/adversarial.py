@@ -309,6 +309,8 @@ FEATURES = Learner("features", (X,), Type("F", (8,)))
 
 
 def moment_matching(x: Wireable = POINT, z: Wireable = NOISE, gen: Learner = GEN, features: Learner = FEATURES) -> Task:
-    """A generator without an adversary: in the features of a given learner, samples have the mean and the covariance of
-    data (Heusel et al. 2017, equation 6; Santos et al. 2019)."""
+    """A generator without an adversary (Santos et al. 2019): samples match the features' mean and covariance in data.
+
+    features: a given learner; the divergence is the Frechet distance (Heusel et al. 2017, equation 6).
+    """
     return task(match=equation(features(gen(z)), features(x), frechet, trains=gen))

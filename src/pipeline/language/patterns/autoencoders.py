@@ -140,8 +140,7 @@ def sliced_autoencoder(
     divergence: Divergence = mse,
     weight: float = 1.0,
 ) -> Task:
-    """A sliced Wasserstein autoencoder (Kolouri et al. 2019, equation 14): as `wae_mmd`, the laws compared along random
-    directions."""
+    """A sliced Wasserstein autoencoder (Kolouri et al. 2019, equation 14): `wae_mmd` along random directions."""
     return wae_mmd(x, z, enc, dec, divergence, SLICED, weight)
 
 

@@ -85,9 +85,9 @@ def wide_manipulation(
     put: Learner = PUT,
     share: float = 0.1,
 ) -> Task:
-    """Manipulation of more than data: the states that are written into are enlarged by noise, so that put can also make
-    a state from nothing (Rodatz et al. 2024 draw PutGet with a source of its own).
+    """Manipulation of more than data: put also writes into noise, and so makes states from nothing.
 
+    The states that are written into are enlarged by noise (Rodatz et al. 2024 draw PutGet with a source of its own).
     share: of noise among the states.
     """
     u = states.term

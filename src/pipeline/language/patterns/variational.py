@@ -80,8 +80,9 @@ def categorical_vae(
 def inference_by_score(
     x: Wireable = POINT, enc: Learner = ENC_CODE, dec: Learner = DEC_CODE, likelihood: Divergence = gaussian_nll
 ) -> Task:
-    """Neural variational inference (Mnih & Gregor 2014, equation 5): `categorical_vae` with a class that is drawn, and
-    the score function's gradient, which needs nothing of dec but its value."""
+    """Neural variational inference (Mnih & Gregor 2014): `categorical_vae` by the score function's gradient.
+
+    The class is drawn, and nothing of dec is needed but its value."""
     return task(
         recon=equation(dec(drawn(enc(x))), x, likelihood, trains=(enc, dec)),
         prior=equation(enc(x), uniform(enc.cod), kl, trains=enc),

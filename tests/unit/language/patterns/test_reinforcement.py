@@ -54,8 +54,10 @@ def test_temporal_differences_solve_bellmans_equation(of, measured) -> None:
 
 def test_policy_improvement_finds_the_best_policy(of, measured) -> None:
     q, policy = table("q", (S, A), R), table("policy", (S,), A)
+    for each in (q, policy):
+        torch.nn.init.zeros_(each.module.values)
     s, a, r, t = Dataset("play", {"s": S, "a": A, "r": R, "t": S}).bind(*transitions())
-    fit(actor_critic(s, a, r, t, q, policy, DISCOUNT), of(800, 5000), len(transitions()[0]), lr=0.05)
+    fit(actor_critic(s, a, r, t, q, policy, DISCOUNT), of(800, 4000), len(transitions()[0]), lr=0.1)
     actions, known = best_policy()
     with torch.no_grad():
         chosen = policy.apply(torch.eye(4).log()).exp()
