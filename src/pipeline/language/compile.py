@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from pipeline.language.binding import Binder
-from pipeline.language.sources import Draws, Source, Wire
+from pipeline.language.sources import Constant, Draws, Source, Wire
 from pipeline.language.task import Equation, Player, Task
 from pipeline.language.terms import Learner, TaskError, Term, Value
 from pipeline.language.weighing import aligned_inputs, is_plain, mean_loss, rows, spread_to, value_of
@@ -78,7 +78,8 @@ def _loss(
     divergence, type = equation.divergence, equation.lhs.type
     generator = draws.generator(f"{divergence} of {name}") if divergence.random else None
     each = divergence.each(lhs, rhs, type, generator)
-    return mean_loss(each, equation.axes, equation.weighers, weights, draws.batch)
+    # Without weights there is nothing to look up: most equations of most tasks.
+    return mean_loss(each, equation.axes, equation.weighers, weights, draws.batch) if weights else each.mean()
 
 
 def _sides(equation: Equation) -> tuple[Term, Term]:
@@ -93,13 +94,15 @@ def _sides(equation: Equation) -> tuple[Term, Term]:
 class Call:
     """One instruction: terms with the same learner, computed together, or any single term.
 
-    inputs: what each term is computed from; grad: whether a moved learner can change it; last_uses: the values that
-    nothing needs afterwards; ready: the equations whose sides are known then.
+    inputs: what each term is computed from; grad: whether a moved learner can change it; plain: whether its operation
+    sees to nothing but values; last_uses: the values that nothing needs afterwards; ready: the equations whose sides are
+    known then.
     """
 
     terms: tuple[Term, ...]
     inputs: tuple[tuple[Term, ...], ...]
     grad: bool = True
+    plain: bool = True
     last_uses: tuple[Term, ...] = ()
     ready: tuple[str, ...] = ()
 
@@ -108,7 +111,7 @@ class Call:
             return self._run_merged(slots)
         (term,), (below,) = self.terms, self.inputs
         inputs = [slots[each] for each in below]
-        slots[term] = term.op.compute(term, inputs) if is_plain(term) else value_of(term, inputs, weights, batch)
+        slots[term] = term.op.compute(term, inputs) if self.plain else value_of(term, inputs, weights, batch)
 
     def _run_merged(self, slots: dict[Term, Value]) -> None:
         parts = [[slots[below] for below in column] for column in zip(*self.inputs, strict=True)]
@@ -131,13 +134,23 @@ class Move:
         self.groups = _groups(self.equations, learners)
         self.sides = {name: _sides(each) for name, each in self.equations.items()}
         self.sources, self.calls, self.ready = _schedule(self.sides, set(learners), merge)
+        self._constants: dict[Any, tuple[Value, ...]] = {}
         self._wires = tuple(wire for source in self.sources for wire in source)
         # dynamic=False: a batch has one size, and graphs of one size are the fastest.
         self._compute = torch.compile(self._run, mode=fuse, dynamic=False) if fuse else self._run
 
     def losses(self, draws: Draws) -> dict[str, Tensor]:
         """The loss of each equation, a scalar, with its graph."""
-        return self._compute([value for source in self.sources for value in _draw(source, draws)], draws)
+        return self._compute([value for source in self.sources for value in self._drawn(source, draws)], draws)
+
+    def _drawn(self, source: Source, draws: Draws) -> tuple[Value, ...]:
+        """The values of a source's wires; a constant's are made once."""
+        if not isinstance(source, Constant):
+            return _draw(source, draws)
+        key = source, draws.batch, draws.device, torch.get_default_dtype()
+        if key not in self._constants:
+            self._constants[key] = source.draw(draws)
+        return self._constants[key]
 
     def _run(self, drawn: Sequence[Value], draws: Draws) -> dict[str, Tensor]:
         """The losses from the values of the sources' wires."""
@@ -166,13 +179,17 @@ class Move:
     def backward(self, losses: Mapping[str, Tensor], progress: float = 0.0, scale: float = 1.0) -> None:
         """Put into each learner's `.grad` the gradient of its own weighted sum of losses (times `scale`)."""
         for index, (names, parameters) in enumerate(self.groups):
-            weighted = [losses[name] * (self.equations[name].weigh(progress) * scale) for name in names]
-            total = torch.stack(weighted).sum()
+            first, *rest = (_times(losses[name], self.equations[name].weigh(progress) * scale) for name in names)
+            total = sum(rest, first)
             gradients = torch.autograd.grad(
                 total, parameters, retain_graph=index < len(self.groups) - 1, allow_unused=True
             )
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
+
+
+def _times(loss: Tensor, weight: float) -> Tensor:
+    return loss if weight == 1 else loss * weight
 
 
 class Program:
@@ -287,7 +304,12 @@ def _schedule(
     # A learner's calls come before the fixed boxes of the same level, which may use them.
     order = sorted(buckets.values(), key=lambda bucket: (level[bucket[0]], not isinstance(bucket[0].op, Learner)))
     calls = [
-        Call(tuple(bucket), tuple(inputs[term] for term in bucket), any(term in live for term in bucket))
+        Call(
+            tuple(bucket),
+            tuple(inputs[term] for term in bucket),
+            any(term in live for term in bucket),
+            is_plain(bucket[0]),
+        )
         for bucket in order
     ]
     made = {term: position for position, call in enumerate(calls) for term in call.terms}
