@@ -68,7 +68,7 @@ def simsiam(
 ) -> Task:
     """SimSiam (Chen & He 2021, algorithm 1): what one view gives is predicted from the other, which is held constant.
 
-    It is BYOL (Grill et al. 2020) without its slow target, an average of the encoder's past weights.
+    It is BYOL (Grill et al. 2020) without its slow target: an average of past weights is nothing that an equation asks.
     """
     one, two = (head(enc(view(x.term, each.term))) for each in (e, e.again()))
     direction = unit(one.type)
