@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline import data, params, systems
 from pipeline.errors import UserError
-from pipeline.language import Draws, Learner, Player, cross_entropy, equation, loss, mmd, mse, noise, task
+from pipeline.language import Draws, Fixed, Learner, Player, cross_entropy, equation, loss, mmd, mse, noise, task
 from pipeline.metrics import keys
 from pipeline.metrics.losses import equation_losses, validation_losses
 from pipeline.systems.base import Inputs
@@ -65,7 +65,8 @@ def test_what_is_not_finite_is_left_out(prepared: Path) -> None:
     inputs = Inputs((1, 16, 16), ("bar", "box", "dot"))
     f = Learner("f", (inputs.S,), inputs.S, nn.Conv2d(1, 1, 1))
     s, _ = inputs.x
-    made = task(good=equation(f(s), s, mse, trains=f), bad=equation(math.inf * f(s), s, mse, trains=f))
+    endless = Fixed("endless", (inputs.S,), inputs.S, body=lambda images: images * math.inf)
+    made = task(good=equation(f(s), s, mse, trains=f), bad=equation(endless(f(s)), s, mse, trains=f))
     model = systems.model(
         {**CONFIG, "shape": [1, 16, 16], "values": ["bar", "box", "dot"]},
         systems.System(task=made, phases=(), kept=(f,)),
