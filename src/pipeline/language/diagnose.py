@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.language.reason.finite import Finite
-from pipeline.language.reason.theory import Symbol, Theory, is_class
+from pipeline.language.reason.theory import Symbol, Theory
 from pipeline.language.reason.words import Words
 from pipeline.language.sources import Constant, Dataset, Noise, Source, Wire
 from pipeline.language.task import Equation, Ramp, Task
@@ -94,13 +94,8 @@ def _contradictions(task: Task) -> Iterator[Finding]:
 
 def _apart(one: Term, other: Term) -> bool:
     """Whether two terms are different constants."""
-    if one.type != other.type:
-        return False
-    sources = [term.op.source for term in (one, other) if isinstance(term.op, Wire)]
-    values = {source.value for source in sources if isinstance(source, Constant)}
-    if one.type.kind == "categorical" and not all(map(is_class, values)):
-        return False
-    return len(values) == 2
+    first, second = (term.op.source if isinstance(term.op, Wire) else None for term in (one, other))
+    return isinstance(first, Constant) and isinstance(second, Constant) and first.apart(second)
 
 
 def _opposed(task: Task, *equations: Equation) -> bool:

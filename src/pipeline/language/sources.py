@@ -304,7 +304,12 @@ class Constant(Source):
     @property
     def certain(self) -> bool:
         """Whether it is one class of a categorical wire, and no distribution over several."""
-        return isinstance(self.value, tuple) and max(self.value) == 0
+        return self.type.kind == "categorical" and isinstance(self.value, tuple) and max(self.value) == 0
+
+    def apart(self, other: Constant) -> bool:
+        """Whether the two are different elements of one type; of two distributions over classes that is not said."""
+        comparable = self.type.kind != "categorical" or (self.certain and other.certain)
+        return self.type == other.type and self.value != other.value and comparable
 
     @property
     def wires(self) -> tuple[tuple[str, Type], ...]:

@@ -28,7 +28,7 @@ from pipeline.language.terms import (
     learners_of,
 )
 from pipeline.language.weighing import Repeated, Reweighted
-from pipeline.language.wiring import parts_of as _parts
+from pipeline.language.wiring import parts_of
 
 Key = tuple[str, tuple[int, ...]]
 
@@ -117,21 +117,21 @@ class Theory:
         self.partial = partial
         self.symbols: dict[object, Symbol] = {}
         self.notes: dict[str, None] = {}
-        self._numbers: dict[Symbol, tuple[Type, float | tuple[float, ...]]] = {}  # of constants
+        self._constants: dict[Symbol, Constant] = {}
         self._sorts: dict[Key, Sort] = {}
         self._parents: dict[Key, Key] = {}
         self._categorical: dict[Key, bool] = {}
         for name, each in equations.items():
             if each.divergence.distributional:
                 raise TaskError(f"equation {name} compares laws ({each.divergence}), not values: leave it out")
-            if len(_parts(each.lhs.type)) != len(_parts(each.rhs.type)):
+            if len(parts_of(each.lhs.type)) != len(parts_of(each.rhs.type)):
                 raise TaskError(f"equation {name} compares wires with different parts, not values: leave it out")
         sides = [*(side for each in equations.values() for side in (each.lhs, each.rhs)), *mentions]
         self._whole = _taken_as_a_whole(sides)
-        for part in (part for side in sides for term in side.walk() for part in _parts(term.type)):
+        for part in (part for side in sides for term in side.walk() for part in parts_of(term.type)):
             self._meet(part)
         for each in equations.values():
-            for left, right in zip(_parts(each.lhs.type), _parts(each.rhs.type), strict=True):
+            for left, right in zip(parts_of(each.lhs.type), parts_of(each.rhs.type), strict=True):
                 self._parents[self._root(_key(left))] = self._root(_key(right))
         self.laws = {name: self.law(each.lhs, each.rhs) for name, each in equations.items()}
 
@@ -146,12 +146,9 @@ class Theory:
 
     @property
     def apart(self) -> list[tuple[Symbol, Symbol]]:
-        """Constants of one type that are different numbers, so different elements."""
-        return [
-            (first, second)
-            for (first, (type, one)), (second, (same, other)) in combinations(self._numbers.items(), 2)
-            if type == same and one != other and (type.kind != "categorical" or (is_class(one) and is_class(other)))
-        ]
+        """Constants that are different elements of one type."""
+        pairs = combinations(self._constants.items(), 2)
+        return [(first, second) for (first, one), (second, other) in pairs if one.apart(other)]
 
     def sized(self, sizes: Mapping[str, int]) -> dict[Sort, int]:
         """The sizes of sorts, given by types' names.
@@ -197,7 +194,7 @@ class Theory:
         """The constant on the part of its wire that is at this place."""
         key = ("constant", source.type, source.value, place)
         symbol = self.symbol(key, Symbol(source.name, (), self.sort(type), "constant"))
-        self._numbers[symbol] = type, source.value
+        self._constants[symbol] = source
         return Application(symbol, ())
 
     def applied(self, term: Term) -> tuple[Op | Composite, tuple[Term, ...]]:
@@ -255,7 +252,7 @@ class _Reader:
         arguments = tuple(formal for below in seen for formal in self.read(below))
         if isinstance(term.op, Tupling):
             return arguments
-        return self._apply(op, tuple(noisy), arguments, _parts(term.type))
+        return self._apply(op, tuple(noisy), arguments, parts_of(term.type))
 
     def _apply(
         self, op: Op | Composite, noisy: tuple[bool, ...], arguments: tuple[Formal, ...], parts: Sequence[Type]
@@ -275,7 +272,7 @@ class _Reader:
     def _wire(self, source: Source, index: int) -> tuple[Formal, ...]:
         _, type = source.wires[index]
         if isinstance(source, Constant):
-            return tuple(self.theory.constant(source, part, place) for place, part in enumerate(_parts(type)))
+            return tuple(self.theory.constant(source, part, place) for place, part in enumerate(parts_of(type)))
         wire = source.wires[index][0].rstrip("'")
         if self.theory.partial and isinstance(source, Dataset):
             return self._column(source, index, wire, (self._example(source),))
@@ -295,22 +292,17 @@ class _Reader:
     def _variable(self, source: Source, index: int) -> tuple[Variable, ...]:
         name, type = source.wires[index]
         if (source, index) not in self.variables:
-            self.variables[source, index] = tuple(Variable(name, self.theory.sort(part)) for part in _parts(type))
+            self.variables[source, index] = tuple(Variable(name, self.theory.sort(part)) for part in parts_of(type))
         return self.variables[source, index]
 
     def _column(self, source: Source, index: int, name: str, key: tuple[Variable, ...]) -> tuple[Formal, ...]:
         """A wire of a joint draw, as a function of what says which draw it is. All draws of a data set share it."""
         dom = tuple(variable.sort for variable in key)
         made: list[Formal] = []
-        for place, part in enumerate(_parts(source.wires[index][1])):
+        for place, part in enumerate(parts_of(source.wires[index][1])):
             symbol = Symbol(name, dom, self.theory.sort(part), "data")
             made.append(Application(self.theory.symbol((_data(source), index, place), symbol), key))
         return tuple(made)
-
-
-def is_class(value: float | tuple[float, ...]) -> bool:
-    """Whether a constant on a categorical wire is one class, and no distribution over several."""
-    return isinstance(value, tuple) and max(value) == 0
 
 
 def _data(source: Source) -> str:
