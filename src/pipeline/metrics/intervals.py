@@ -1,21 +1,50 @@
-"""Means with 95% intervals."""
+"""Estimates with 95% intervals."""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
 
+NORMAL_95 = float(stats.norm.ppf(0.975))
 
-def mean_with_interval(key: str, values: Tensor, resamples: int, seed: int) -> dict[str, float]:
-    """The mean of per-example values (n,) with a 95% percentile bootstrap interval: key, key_low, key_high."""
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def entries(self, key: str) -> dict[str, float]:
+        """As they are written: key, key_low, key_high."""
+        return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
+
+
+def by_standard_error(value: float, error: float, least: float = -math.inf, most: float = math.inf) -> Estimate:
+    """value +- 1.96 standard errors, cut at the least and the most that the metric can be."""
+    low, high = value - NORMAL_95 * error, value + NORMAL_95 * error
+    return Estimate(value, max(least, low), min(most, high))
+
+
+def mean(values: Tensor, resamples: int, seed: int) -> Estimate:
+    """The mean of per-example values (n,) with a percentile bootstrap interval over the examples."""
     column = values.double().numpy()
-    mean = float(column.mean())
+    value = float(column.mean())
     if np.ptp(column) == 0:
-        return {key: mean, f"{key}_low": mean, f"{key}_high": mean}
+        return Estimate(value, value, value)
     interval = stats.bootstrap(
         (column,), np.mean, n_resamples=resamples, batch=50, method="percentile", rng=np.random.default_rng(seed)
     ).confidence_interval
-    return {key: mean, f"{key}_low": float(interval.low), f"{key}_high": float(interval.high)}
+    return Estimate(value, float(interval.low), float(interval.high))
+
+
+def mean_with_interval(key: str, values: Tensor, resamples: int, seed: int) -> dict[str, float]:
+    """`mean` as it is written: key, key_low, key_high."""
+    return mean(values, resamples, seed).entries(key)
 
 
 def uniform_other(labels: Tensor, values: int, seed: int) -> Tensor:
