@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.conftest import Workspace
 
-SYSTEMS = {"classifier", "judge_1", "judge_2", "manipulator", "matched_manipulator", "conditional_vae"}
+SYSTEMS = {"classifier", "judge_1", "judge_2", "judge_3", "manipulator", "matched_manipulator", "conditional_vae"}
 
 
 def outputs(root: Path) -> dict[str, str]:

@@ -1,29 +1,53 @@
-"""What the two judges share: a plain classifier on augmented images, whose features serve the Frechet distance."""
+"""What the judges share: a classifier of moved images that doubts what has been degraded.
 
+    classify : judge(noise(shift(s))) == v
+    doubt    : uniform == judge(degrade(s))     degrade(s): s faded, blurred or noisy
+
+An edit that can be read is not yet an image like those of the data. So a judge counts an image as read only where it is
+surer of one value than of all others together, and `doubt` (outlier exposure, Hendrycks et al. 2019, equation 1 with the
+loss of its section 4.1) makes it unsure where nobody would take the image for data. Its features serve the Frechet
+distance.
+"""
+
+import pydantic
+import torch
 from torch import nn
 
-from pipeline.language import Composite, Fixed, Learner, Normal, Phase, Type, cross_entropy, equation, noise, task
-from pipeline.nets.spoiling import shifted
+from pipeline.language import Composite, Fixed, Learner, Normal, Phase, Type, cross_entropy, equation, kl, noise, task
+from pipeline.nets.spoiling import degraded, shifted
 from pipeline.systems.base import Inputs, Recipe, System
 
 
-def judge(settings: Recipe, inputs: Inputs, width: int, module: nn.Module) -> System:
-    """The supervised pattern on moved and noisy images: judge(noise(shift(s))) == v."""
-    S, V, F = inputs.S, inputs.V, Type("F", (width,))
+class Settings(Recipe):
+    """features: width of the penultimate layer; doubt: weight of that equation."""
+
+    features: int = pydantic.Field(default=128, gt=0)
+    doubt: float = pydantic.Field(default=1.0, ge=0)
+
+
+def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
+    """module: images -> the features, (n, settings.features)."""
+    S, V, F, count = inputs.S, inputs.V, Type("F", (settings.features,)), len(inputs.values)
     features = Learner("features", (S,), F, module)
-    head = Learner("head", (F,), V, nn.Linear(width, len(inputs.values)))
+    head = Learner("head", (F,), V, nn.Linear(settings.features, count))
     read = Composite("judge", features, head)
 
-    R = Type("R", (2,))
+    R, C = Type("R", (2,)), Type("C", (3,))
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
+    degrade = Fixed("degrade", (S, S, C), S, body=degraded)
+    uniform = Fixed("uniform", (V,), V, body=lambda value: torch.full_like(value, 1 / count).log())
 
     s, v = inputs.x
     moved = shift(s, Normal("offset", R))
-    classify = task(classify=equation(read(noise(0.1)(moved)), v, cross_entropy, trains=read))
+    poor = degrade(s, Normal("grain", S), Normal("chance", C))
+    careful = task(
+        classify=equation(read(noise(0.1)(moved)), v, cross_entropy, trains=read),
+        doubt=equation(uniform(v), read(poor), kl, trains=read, weight=settings.doubt),
+    )
 
     return System(
-        task=classify,
-        phases=(Phase("fit", classify, settings.steps),),
+        task=careful,
+        phases=(Phase("fit", careful, settings.steps),),
         kept=(features, head),
         classify=lambda images: read.apply(images).exp(),
         features=features.apply,
