@@ -339,12 +339,11 @@ def compare(
     seconds that its training took if it ran here.
     """
     from pipeline import params
+    from pipeline.report import comparison
 
     if html:
         _check_writable(html, "compare.html")
     settings = params.load(ROOT / "params.yaml") if (ROOT / "params.yaml").exists() else None
-    from pipeline.report import comparison
-
     compared = comparison.compare(dataset, ROOT, settings, every=every)
     if html:
         from pipeline.files import write_text

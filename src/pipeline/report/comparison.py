@@ -56,9 +56,10 @@ class Comparison:
         """One for each group of metrics, with the systems that have any of them."""
         return [self._table(group, names) for group, names in self.keys.items()]
 
-    def tests(self, group: str) -> list[Contrast]:
-        """The paired tests of a group's metrics."""
-        return [each for each in self.contrasts if each.key in self.keys[group]]
+    def tests(self, group: str) -> dict[str, list[Contrast]]:
+        """The paired tests of a group's metrics, by metric."""
+        found = {name: [each for each in self.contrasts if each.key == name] for name in self.keys[group]}
+        return {name: tests for name, tests in found.items() if tests}
 
     def _table(self, group: str, names: list[str]) -> Table:
         having = {system: found for system, found in self.results.items() if set(names) & set(found)}
@@ -251,5 +252,8 @@ def page(compared: Comparison, times: bool) -> str:
         tables=compared.tables(),
         test_heads=TEST_HEADS,
         words=WORDS,
-        tests={group: [test_row(each) for each in compared.tests(group)] for group in compared.keys},
+        tests={
+            group: [test_row(each) for tests in compared.tests(group).values() for each in tests]
+            for group in compared.keys
+        },
     )
