@@ -348,12 +348,12 @@ def compare(
     if html:
         from pipeline.files import write_text
 
-        write_text(html, comparison.page(compared, times=True))
+        write_text(html, comparison.page(compared))
         print(f"written: {html}", file=sys.stderr)
     if as_json:
         import json
 
-        print(json.dumps(comparison.document(compared, times=True), indent=2, sort_keys=True, allow_nan=False))
+        print(json.dumps(comparison.document(compared), indent=2, sort_keys=True, allow_nan=False))
     if not html and not as_json:
         from rich.console import Console
 

@@ -36,49 +36,48 @@ class Contrast:
 class Comparison:
     """The systems of a data set.
 
-    keys: the metrics that they are compared by, by group; contrasts: the paired tests; all: the rows in their order.
+    systems: in the order of the rows; keys: the metrics that they are compared by, by group.
     """
 
     data: str
     systems: tuple[Measured, ...]
     keys: Mapping[str, list[str]]
-    contrasts: tuple[Contrast, ...]
 
     @property
     def results(self) -> dict[str, Results]:
         return {each.name: each.results for each in self.systems}
 
     @property
-    def judges(self) -> set[str]:
-        return {each.name for each in self.systems if each.system in JUDGES}
+    def competing(self) -> dict[str, Results]:
+        """The results of all but the judges."""
+        return {each.name: each.results for each in self.systems if each.system not in JUDGES}
 
     def tables(self) -> list[Table]:
         """One for each group of metrics, with the systems that have any of them."""
         return [self._table(group, names) for group, names in self.keys.items()]
 
-    def tests(self, group: str) -> dict[str, list[Contrast]]:
-        """The paired tests of a group's metrics, by metric."""
-        found = {name: [each for each in self.contrasts if each.key == name] for name in self.keys[group]}
-        return {name: tests for name, tests in found.items() if tests}
+    def tests(self) -> dict[str, dict[str, list[Contrast]]]:
+        """The paired tests by group and metric."""
+        return {
+            group: {name: tests for name in names if (tests := contrasts(self.competing, name))}
+            for group, names in self.keys.items()
+        }
 
     def _table(self, group: str, names: list[str]) -> Table:
         having = {system: found for system, found in self.results.items() if set(names) & set(found)}
-        return tables.table(having, names, title=group, apart=self.judges)
+        return tables.table(having, names, title=group, apart=having.keys() - self.competing.keys())
 
 
-def compare(data: str, root: Path, params: Params | None, studies: bool = True, every: bool = False) -> Comparison:
+def compare(data: str, root: Path, params: Params | None, every: bool = False, stored: bool = False) -> Comparison:
     """What `measured.gather` finds, compared by the metrics that two systems have, or one if `every` says so.
 
-    Raises UserError for an unknown data set, one without metrics, and damaged files.
+    stored: without studies and seconds (see there). Raises UserError for an unknown data set, one without metrics, and damaged files.
     """
-    systems = measured.gather(data, root, params, studies)
+    systems = measured.gather(data, root, params, stored)
     results = [each.results for each in systems]
     names = tables.measured(results) - set(RECIPE)
     shared = [name for name in names if sum(name in found for found in results) >= (1 if every else 2)]
-    keys = tables.by_group(shared)
-    competing = {each.name: each.results for each in systems if each.system not in JUDGES}
-    tested = itertools.chain.from_iterable(contrasts(competing, name) for group in keys.values() for name in group)
-    return Comparison(data, tuple(systems), keys, tuple(tested))
+    return Comparison(data, tuple(systems), tables.by_group(shared))
 
 
 def contrasts(results: Mapping[str, Results], key: str) -> list[Contrast]:
@@ -97,8 +96,8 @@ def contrasts(results: Mapping[str, Results], key: str) -> list[Contrast]:
     return [Contrast(key, *pair, test, corrected.get(pair)) for pair, test in tests.items()]
 
 
-def recipe(system: Measured, times: bool) -> dict[str, float | str]:
-    """How a system was made, as far as that is known; times: with the seconds that its training took here."""
+def recipe(system: Measured) -> dict[str, float | str]:
+    """How a system was made, as far as that is known."""
     found = {
         "study": system.study or None,
         "protocol": system.results.get("protocol"),
@@ -107,14 +106,14 @@ def recipe(system: Measured, times: bool) -> dict[str, float | str]:
         "steps": system.settings.get("steps"),
         "batch_size": system.settings.get("batch_size"),
         "parameters": system.results.get("parameters"),
-        "seconds": system.seconds if times else None,
+        "seconds": system.seconds,
     }
     return _present(found)
 
 
-def recipes(compared: Comparison, times: bool) -> tuple[list[str], list[list[str]]]:
+def recipes(compared: Comparison) -> tuple[list[str], list[list[str]]]:
     """The recipes as a table of text: its heads, of what is known of some system, and a row a system."""
-    found = {each.name: recipe(each, times) for each in compared.systems}
+    found = {each.name: recipe(each) for each in compared.systems}
     columns = [name for name in RECIPE if any(name in row for row in found.values())]
     rows = [[name, *(_text(row.get(column, "")) for column in columns)] for name, row in found.items()]
     return ["system", *(column.replace("_", " ") for column in columns)], rows
@@ -124,7 +123,7 @@ def _text(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:,.0f}"
 
 
-def test_row(each: Contrast) -> list[str]:
+def contrast_row(each: Contrast) -> list[str]:
     """A paired test as text, under TEST_HEADS."""
     difference = each.test.difference
     ends = tables.interval(difference.value, (difference.low, difference.high))
@@ -174,15 +173,15 @@ def _of_references(compared: Comparison) -> Iterable[str]:
 
 def _of_terms(compared: Comparison) -> str:
     names = [name for group in compared.keys.values() for name in group]
-    results = [found for name, found in compared.results.items() if name not in compared.judges]
-    mixed = [n for n in names if len({tables.terms(found, n) for found in results if n in found}) > 1]
+    results = compared.competing.values()
+    mixed = [name for name in names if len({tables.terms(found, name) for found in results if name in found}) > 1]
     if not mixed:
         return ""
     return f"Measured under different protocols or binarisations, so that nobody is best: {', '.join(mixed)}."
 
 
 def _of_tests(compared: Comparison) -> str:
-    if not compared.contrasts:
+    if not any(compared.tests().values()):
         return ""
     return (
         "Paired tests: first minus second, mean over the seeds that both have, with its 95% interval and p by Student’s "
@@ -190,25 +189,25 @@ def _of_tests(compared: Comparison) -> str:
     )
 
 
-def document(compared: Comparison, times: bool) -> dict[str, Any]:
+def document(compared: Comparison) -> dict[str, Any]:
     """The comparison as JSON (docs/metrics.md, Comparing); what does not apply is absent."""
     return {
         "data": compared.data,
-        "systems": [{"name": each.name, "system": each.system, **recipe(each, times)} for each in compared.systems],
+        "systems": [{"name": each.name, "system": each.system, **recipe(each)} for each in compared.systems],
         "metrics": [_metric(compared, name, group) for group, names in compared.keys.items() for name in names],
-        "tests": [_test(each) for each in compared.contrasts],
+        "tests": [_test(each) for tests in _by_group(compared).values() for each in tests],
         "notes": notes(compared),
     }
 
 
 def _metric(compared: Comparison, name: str, group: str) -> dict[str, Any]:
-    key, competing = find(name), {n: r for n, r in compared.results.items() if n not in compared.judges}
+    key = find(name)
     row = {
         "key": name,
         "group": group,
         "meaning": key.meaning,
         "direction": key.direction,
-        "best": tables.winner(competing, name, key),
+        "best": tables.winner(compared.competing, name, key),
         "values": {system: _value(found, name) for system, found in compared.results.items() if name in found},
     }
     return _present(row)
@@ -219,6 +218,10 @@ def _value(found: Results, name: str) -> dict[str, Any]:
     seeds = by_seed(found, name)
     interval = {"low": ends[0], "high": ends[1]} if ends else {}
     return {"value": found[name], **interval, **({"seeds": {str(s): v for s, v in seeds.items()}} if seeds else {})}
+
+
+def _by_group(compared: Comparison) -> dict[str, list[Contrast]]:
+    return {group: [*itertools.chain(*tests.values())] for group, tests in compared.tests().items()}
 
 
 def _test(each: Contrast) -> dict[str, Any]:
@@ -240,9 +243,9 @@ def _present(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def page(compared: Comparison, times: bool) -> str:
+def page(compared: Comparison) -> str:
     """The comparison as a self-contained HTML page."""
-    heads, rows = recipes(compared, times)
+    heads, rows = recipes(compared)
     return render(
         "compare.html",
         data=compared.data,
@@ -252,8 +255,5 @@ def page(compared: Comparison, times: bool) -> str:
         tables=compared.tables(),
         test_heads=TEST_HEADS,
         words=WORDS,
-        tests={
-            group: [test_row(each) for tests in compared.tests(group).values() for each in tests]
-            for group in compared.keys
-        },
+        tests={group: [contrast_row(each) for each in tests] for group, tests in _by_group(compared).items()},
     )

@@ -51,13 +51,15 @@ def read(path: Path) -> Results:
     return found
 
 
-def gather(data: str, root: Path, params: Params | None, studies: bool) -> list[Measured]:
-    """The systems with metrics/<data>/<system>.json, and with studies/<study>/metrics/<data>/<system>.json if `studies`
-    says so; the judges last. A system that is in several places is named with its study in brackets.
+def gather(data: str, root: Path, params: Params | None, stored: bool) -> list[Measured]:
+    """The systems with metrics/<data>/<system>.json or studies/<study>/metrics/<data>/<system>.json, the judges last. A
+    system that is in several places is named with its study in brackets.
+
+    stored: without studies and seconds, which DVC's stage of the report does not depend on.
 
     Raises UserError for a data set that is unknown or has no metrics yet, and for a damaged file.
     """
-    homes = {"": root} | {path.name: path for path in sorted(root.glob("studies/*")) if studies and path.is_dir()}
+    homes = {"": root} | {path.name: path for path in sorted(root.glob("studies/*")) if not stored and path.is_dir()}
     _check_known(data, homes.values(), params)
     files = [(study, path) for study, home in homes.items() for path in _files(home, data, params)]
     if not files:
@@ -67,20 +69,21 @@ def gather(data: str, root: Path, params: Params | None, studies: bool) -> list[
         system, home = path.stem, homes[study]
         name = f"{system} ({study})" if study and everywhere.count(system) > 1 else system
         settings = _settings(home, data, system, params if home == root else None)
-        found.append(Measured(name, system, study, read(path), settings, seconds(home, data, system)))
+        seconds = None if stored else _seconds(home, data, system)
+        found.append(Measured(name, system, study, read(path), settings, seconds))
     return sorted(found, key=lambda each: each.system in JUDGES)
-
-
-def seconds(home: Path, data: str, system: str) -> float | None:
-    """What training took when it last ran here, as runs/train@<data>-<system>.json says."""
-    path = home / "runs" / f"train@{data}-{system}.json"
-    return _object(path).get("seconds") if path.exists() else None
 
 
 def protocols(results: Iterable[Results]) -> str:
     """The protocols of the results in words."""
     named = dict.fromkeys(str(found["protocol"]) for found in results if "protocol" in found)
     return " ".join(f"Protocol “{each}”. {PROTOCOLS.get(each, '')}".strip() for each in named)
+
+
+def _seconds(home: Path, data: str, system: str) -> float | None:
+    """What training took when it last ran here, as runs/train@<data>-<system>.json says."""
+    path = home / "runs" / f"train@{data}-{system}.json"
+    return _object(path).get("seconds") if path.exists() else None
 
 
 def _check_known(data: str, homes: Iterable[Path], params: Params | None) -> None:

@@ -128,10 +128,10 @@ def gather(name: str, params: Params, root: Path) -> Gathered:
 
 
 def store_comparison(name: str, params: Params, root: Path, folder: Path) -> None:
-    """Write folder/<name>.json and .html, of the default experiments alone: of studies DVC's stage knows nothing."""
-    compared = comparison.compare(name, root, params, studies=False)
-    write_json(folder / f"{name}.json", comparison.document(compared, times=False))
-    write_text(folder / f"{name}.html", comparison.page(compared, times=False))
+    """Write folder/<name>.json and .html."""
+    compared = comparison.compare(name, root, params, stored=True)
+    write_json(folder / f"{name}.json", comparison.document(compared))
+    write_text(folder / f"{name}.html", comparison.page(compared))
 
 
 def held_out(prepared: Path) -> Held:

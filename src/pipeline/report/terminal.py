@@ -15,21 +15,22 @@ TEST_HEADS = ("first - second", "difference", "seeds", "p", "p (Holm)")
 
 def show(compared: Comparison, console: Console) -> None:
     """Print how the systems were made, their metrics by group, the paired tests of each group, and notes."""
-    heads, recipes = comparison.recipes(compared, times=True)
+    heads, recipes = comparison.recipes(compared)
     title = f"{compared.data}: how each system was made"
     _print(console, title, heads, [[Text(each) for each in row] for row in recipes])
+    tested = compared.tests()
     for table in compared.tables():
         heads = ["system", *(f"{column.name} {column.arrow}".strip() for column in table.columns)]
         rows = [[Text(row.system), *map(_cell, row.cells)] for row in table.rows]
         _print(console, table.title.capitalize(), heads, rows)
-        for key, tests in compared.tests(table.title).items():
+        for key, tests in tested[table.title].items():
             _print(console, f"{key}: paired tests over seeds", TEST_HEADS, [_test(each) for each in tests])
     for note in comparison.notes(compared):
         console.print(Text(note), style="dim")
 
 
 def _test(each: Contrast) -> list[Text]:
-    _, first, second, difference, ends, *rest = comparison.test_row(each)
+    _, first, second, difference, ends, *rest = comparison.contrast_row(each)
     return [Text(f"{first}\n- {second}"), _figure(difference, ends), *map(Text, rest)]
 
 

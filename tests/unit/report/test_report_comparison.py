@@ -73,14 +73,14 @@ def shown(found: comparison.Comparison, width: int = 200) -> str:
 
 
 def metric(root: Path, key: str, **options: bool) -> dict:
-    document = comparison.document(compared(root, **options), times=False)
+    document = comparison.document(compared(root, **options))
     return next(each for each in document["metrics"] if each["key"] == key)
 
 
 def test_rows_are_all_systems_a_study_names_what_is_elsewhere_too_and_judges_are_last(root: Path) -> None:
     names = [each.name for each in compared(root).systems]
     assert names == ["first", "reader", "second", "third", "first (long)", "sampler", "judge_2"]
-    assert [each.name for each in compared(root, studies=False).systems] == [
+    assert [each.name for each in compared(root, stored=True).systems] == [
         "first",
         "reader",
         "second",
@@ -145,13 +145,13 @@ def test_footnotes_tell_what_intervals_are_of_and_what_real_data_get(root: Path)
 
 
 def test_how_each_system_was_made_is_told_as_far_as_it_is_known(root: Path) -> None:
-    heads, rows = comparison.recipes(compared(root), times=True)
+    heads, rows = comparison.recipes(compared(root))
     assert heads == ["system", "study", "protocol", "seeds", "steps", "batch size", "parameters", "seconds"]
     assert rows[0] == ["first", "", "judged", "1", "1,600", "64", "1,000", "12"]
     assert rows[4] == ["first (long)", "long", "judged", "1", "", "", "1,000", ""]
-    heads, _ = comparison.recipes(compared(root), times=False)
+    heads, _ = comparison.recipes(compared(root, stored=True))
     assert "seconds" not in heads
-    assert "12.4" not in json.dumps(comparison.document(compared(root), times=False))
+    assert "12.4" not in json.dumps(comparison.document(compared(root, stored=True)))
 
 
 def test_where_the_model_is_not_here_params_say_how_it_was_made(tmp_path: Path) -> None:
@@ -171,8 +171,9 @@ def test_systems_with_common_seeds_are_tested_in_pairs_and_corrected_by_metric(r
         trainings = [results(level + jitter, 0.01 + jitter, accuracy=0.9) for jitter in (0, level / 100, 0.02)]
         write_json(root / f"metrics/dots/{name}.json", seeded(*trainings))
     found = compared(root)
-    assert {each.key for each in found.contrasts} == {"accuracy", "write_accuracy", "fid_edit", "undo_mse"}
-    tests = [each for each in found.contrasts if each.key == "write_accuracy"]
+    by_key = {key: tests for group in found.tests().values() for key, tests in group.items()}
+    assert set(by_key) == {"accuracy", "write_accuracy", "fid_edit", "undo_mse"}
+    tests = by_key["write_accuracy"]
     assert [(each.first, each.second) for each in tests] == [
         ("first", "second"),
         ("first", "third"),
@@ -183,7 +184,7 @@ def test_systems_with_common_seeds_are_tested_in_pairs_and_corrected_by_metric(r
         sorted(seeds_corrected([each.test.p for each in tests])), rel=1e-9
     )
     # What is frozen is the same for every seed.
-    assert {each.test.p for each in found.contrasts if each.key == "accuracy"} == {1.0}
+    assert {each.test.p for each in by_key["accuracy"]} == {1.0}
     assert "paired t-test" in " ".join(comparison.notes(found))
     assert "write_accuracy: paired tests over seeds" in shown(found)
 
@@ -200,12 +201,10 @@ def test_two_common_seeds_have_a_difference_and_no_p(root: Path) -> None:
     write_json(root / "metrics/dots/first.json", seeds.combine([results(0.9, 0.1), results(0.91, 0.1)], [0, 1]))
     three = [results(0.8, 0.1), results(0.85, 0.1), results(0.7, 0.1)]
     write_json(root / "metrics/dots/second.json", seeds.combine(three, [0, 1, 5]))
-    (test,) = [each for each in compared(root).contrasts if each.key == "write_accuracy"]
+    (test,) = compared(root).tests()["editing"]["write_accuracy"]
     assert (test.test.pairs, test.test.p, test.holm) == (2, None, None)
     assert test.test.difference.value == pytest.approx(0.08)
-    entry = next(
-        each for each in comparison.document(compared(root), False)["tests"] if each["key"] == "write_accuracy"
-    )
+    entry = next(each for each in comparison.document(compared(root))["tests"] if each["key"] == "write_accuracy")
     assert set(entry) == {"key", "first", "second", "difference", "low", "high", "seeds"}
 
 
@@ -213,15 +212,15 @@ def test_systems_without_common_seeds_or_terms_are_not_tested(root: Path) -> Non
     pair = [results(0.9, 0.1), results(0.91, 0.2)]
     write_json(root / "metrics/dots/first.json", seeds.combine(pair, [0, 1]))
     write_json(root / "metrics/dots/second.json", seeds.combine(pair, [1, 2]))
-    assert compared(root).contrasts == ()
+    assert not any(compared(root).tests().values())
     write_json(
         root / "metrics/dots/second.json", seeds.combine([{**each, "protocol": "paper"} for each in pair], [0, 1])
     )
-    assert compared(root).contrasts == ()
+    assert not any(compared(root).tests().values())
 
 
 def test_the_document_has_what_the_docs_say(root: Path) -> None:
-    document = comparison.document(compared(root), times=True)
+    document = comparison.document(compared(root))
     assert set(document) == {"data", "systems", "metrics", "tests", "notes"}
     assert document["systems"][0] == {
         "name": "first",
@@ -289,7 +288,7 @@ def test_the_page_is_whole_loads_nothing_and_escapes_names(root: Path) -> None:
     trainings = [results(0.9, 0.1), results(0.91, 0.2), results(0.92, 0.2)]
     write_json(root / "metrics/dots/first.json", seeded(*trainings))
     write_json(root / "metrics/dots/<i>x&.json", {**seeded(*trainings), "<b>key": 1.0})
-    text = comparison.page(compared(root, every=True), times=True)
+    text = comparison.page(compared(root, every=True))
     outline = Outline()
     outline.feed(text)
     outline.close()
@@ -326,25 +325,34 @@ def test_a_damaged_file_is_named_with_what_to_do(root: Path, content: str, words
     assert all(word in str(caught.value) for word in ["metrics/dots/second.json", "dvc repro", *words])
 
 
-def test_damaged_notes_of_a_training_are_named(root: Path) -> None:
+def test_damaged_notes_of_a_training_are_named_and_do_not_stop_what_is_stored(root: Path) -> None:
     (root / "runs/train@dots-first.json").write_text("{")
+    assert compared(root, stored=True).systems[0].seconds is None
     with pytest.raises(UserError, match=r"runs/train@dots-first\.json: not valid JSON"):
         compared(root)
 
 
-def test_the_command_prints_tables_json_and_a_page(root: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "compare", *arguments]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-
-    out = run("dots").stdout
+def test_the_command_prints_tables_and_writes_nothing(root: Path) -> None:
+    before = sorted(root.rglob("*"))
+    command = [sys.executable, "-m", "pipeline.cli", "compare", "dots"]
+    out = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     assert "how each system was made" in out
     assert "0.0100 *" in out
     assert "fid_sample" in out
-    done = run("dots", "--json", "--html", "out.html", "--all")
-    assert done.stderr == "written: out.html\n"
-    assert json.loads(done.stdout) == json.loads(json.dumps(comparison.document(compared(root, every=True), True)))
-    assert (root / "out.html").read_text(encoding="utf-8") == comparison.page(compared(root, every=True), True)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_the_command_gives_json_and_a_page(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["pipeline", "compare", "dots", "--json", "--html", "out.html", "--all"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, err) == (0, "written: out.html\n")
+    assert json.loads(out) == json.loads(json.dumps(comparison.document(compared(root, every=True))))
+    assert (root / "out.html").read_text(encoding="utf-8") == comparison.page(compared(root, every=True))
 
 
 @pytest.mark.parametrize(
@@ -376,4 +384,4 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 def test_an_empty_folder_says_that_nothing_is_measured_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing is measured in this folder"):
-        measured.gather("mnist", tmp_path, None, studies=True)
+        measured.gather("mnist", tmp_path, None, stored=False)

@@ -218,6 +218,7 @@ def test_images_and_metrics_are_files_too(made: Path) -> None:
 def test_the_comparison_is_stored_without_times_and_without_studies(made: Path, workspace: Path) -> None:
     stored = {path.name: path.read_bytes() for path in (made / "report/compare").iterdir()}
     assert sorted(stored) == ["mnist.html", "mnist.json"]
+    assert not [name for name, content in stored.items() if b"seconds" in content]
     found = json.loads(stored["mnist.json"])
     assert [each["name"] for each in found["systems"]] == ["classifier", "manipulator", "conditional_vae"]
     assert found["systems"][0]["steps"] == 10
