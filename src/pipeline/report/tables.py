@@ -31,7 +31,7 @@ MAIN = (
     "parameters",
 )
 # They measure the others and do not compete with them.
-JUDGES = ("judge_1", "judge_2")
+JUDGES = ("judge_1", "judge_2", "judge_3")
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 WORDS = {"up": "higher is better", "down": "lower is better", "zero": "best at 0", "none": ""}
 _ENDS = {"": 0, "_low": 1, "_high": 2}
