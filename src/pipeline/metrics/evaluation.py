@@ -122,8 +122,8 @@ def writing(model: Model, judge: Model, other: Model, examples: Examples, scale:
         found |= scale.mean("write_accuracy_own", own)
         found["collusion_gap"] = float(own.mean() - judged.mean())
     training = judge.features(examples.training)
-    found["fid_edit"] = frechet_distance(training, judge.features(edits))
-    found["fid_reference"] = frechet_distance(training, judge.features(images))
+    found["fid_edit"] = frechet_distance(training, judge.features(edits)).value
+    found["fid_reference"] = frechet_distance(training, judge.features(images)).value
     for name, probe in style.PROBES.items():
         found[name] = style.preserved(probe(images), probe(edits), labels, targets)
     return found
@@ -149,7 +149,7 @@ def sampling(model: Model, judge: Model, examples: Examples, scale: Scale) -> di
     values = torch.arange(scale.settings.edits) % examples.values
     samples = model.sample(values, scale.seed)
     training, made = judge.features(examples.training), judge.features(samples)
-    return {"fid_sample": frechet_distance(training, made)}
+    return {"fid_sample": frechet_distance(training, made).value}
 
 
 def squared_error(images: Tensor, targets: Tensor) -> Tensor:
