@@ -42,7 +42,8 @@ lint: setup
 setup: $(STAMP)
 
 # torch comes first and alone: its builds differ by platform, so the lock, which has hashes, leaves it out. One that is
-# there already (a CUDA build, say) is kept.
+# there already (a CUDA build, say) is kept. The lock is complete but for that and for torchvision, which torch-fidelity
+# declares and which nothing here imports: so pip is not to look for dependencies.
 $(STAMP): requirements.lock pyproject.toml
 	@$(if $(PYTHON),$(PYTHON) -c '$(SUITS)' 2>/dev/null,false) \
 	    || { echo "error: Python 3.11 or 3.12 is needed; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -51,7 +52,7 @@ $(STAMP): requirements.lock pyproject.toml
 	&& { $(BIN)/python -c '$(TORCH_SUITS)' 2>/dev/null \
 	    || { echo "installing torch $(TORCH) into .venv (a minute or so)"; $(PIP) torch==$(TORCH); }; } \
 	&& echo "installing requirements.lock into .venv (a minute or so)" \
-	&& $(PIP) --require-hashes -r requirements.lock \
+	&& $(PIP) --no-deps --require-hashes -r requirements.lock \
 	&& $(PIP) --no-deps --no-build-isolation -e . \
 	&& seconds=$$(($$(date +%s) - started)) && echo "installed in $$seconds s" \
 	&& mkdir -p runs && echo "{\"seconds\": $$seconds}" > runs/install.json
