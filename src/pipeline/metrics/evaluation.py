@@ -13,16 +13,23 @@ from pipeline import data, systems
 from pipeline.language import ProjectedGradient
 from pipeline.metrics import accuracy, manipulation
 from pipeline.metrics.accuracy import attacked, correct, readings, sure
-from pipeline.metrics.degradations import DEGRADED
+from pipeline.metrics.degradations import blur, noise
 from pipeline.metrics.fidelity import class_balanced, fidelity, frechet_distance
 from pipeline.metrics.inputs import check_images
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
-from pipeline.metrics.two_sample import per_class
+from pipeline.metrics.two_sample import inversion, per_class
 from pipeline.params import Metrics, Params
 from pipeline.progress import progress
 from pipeline.systems import Model
 
 Results = dict[str, float | str]
+
+# What nobody should be sure of: a fifth of the contrast, blur by 7% of the height, noise of 0.3.
+DEGRADED: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "faded": lambda images, seed: 0.2 * images,
+    "blurred": lambda images, seed: blur(images, 0.07 * images.shape[2]),
+    "noisy": lambda images, seed: noise(images, 0.3, seed),
+}
 
 
 @dataclass(frozen=True)
@@ -221,19 +228,16 @@ class Panel:
         return found | self.inversion(features, targets)
 
     def inversion(self, edits: Tensor, targets: Tensor) -> dict[str, float]:
-        """Whether put(s, a) has the law of real images of value a: two-sample tests per value, in features."""
-        settings = self.scale.settings
-        tests = per_class(
-            self.held_features[0],
-            self.held[1],
-            edits,
-            targets,
-            self.examples.values,
-            most=settings.two_sample_examples,
-            permutations=settings.permutations,
-            seed=self.scale.seed,
-        )
-        return tests.entries("edit")
+        """Whether put(s, a) has the law of real images of value a: tests per value, in features (n, d).
+
+        Empty where some value has no more examples than there are features: the tests would say nothing.
+        """
+        real, labels, values = self.held_features[0], self.held[1], self.examples.values
+        least = min(int(torch.bincount(each, minlength=values).min()) for each in (labels, targets))
+        if least <= real.shape[1]:
+            return {}
+        permutations, seed = self.scale.settings.permutations, self.scale.seed
+        return inversion(per_class(real, labels, edits, targets, values, permutations, seed)).entries()
 
     def laws(self, model: Model) -> dict[str, float]:
         """How far GetPut, Undoability and PutPut are from holding. A system without a get is told the labels."""
@@ -255,7 +259,7 @@ class Panel:
     def floor(self) -> dict[str, float]:
         """The same of real held-out images: what no editor can be expected to better."""
         judge, other = self.both
-        images, labels = self.held
+        images, _ = self.held
         found = self.likeness("reference", *self.held_features)
         read = judge.classify(images)
         found |= self.scale.mean("accepted_reference", (readings(read) != accuracy.NONE).double())

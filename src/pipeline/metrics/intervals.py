@@ -51,3 +51,10 @@ def uniform_other(labels: Tensor, values: int, seed: int) -> Tensor:
     """For each label another one, uniform over the `values - 1` others: (n,) int64."""
     generator = torch.Generator().manual_seed(seed)
     return (labels + torch.randint(1, values, labels.shape, generator=generator)) % values
+
+
+def share(hits: Tensor) -> Estimate:
+    """The share of hits among n examples, (n,) of 0 or 1, with Wilson's interval: one of 0 or 1 has a width too."""
+    test = stats.binomtest(int(hits.sum()), len(hits))
+    interval = test.proportion_ci(method="wilson")
+    return Estimate(float(test.statistic), float(interval.low), float(interval.high))

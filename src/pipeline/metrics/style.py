@@ -75,8 +75,9 @@ def preserved(before: Tensor, after: Tensor, sources: Tensor, targets: Tensor) -
     left, right = within_class(before, sources), within_class(after, targets)
     if not left.any() or not right.any():
         return Estimate(0.0, 0.0, 0.0)
-    correlation = torch.corrcoef(torch.stack((left, right)))[0, 1].clamp(-1, 1)
-    middle, reach = correlation.clamp(-1 + 1e-12, 1 - 1e-12).atanh(), NORMAL_95 / max(1, len(before) - 3) ** 0.5
+    # Short of 1, whose artanh is infinite.
+    correlation = torch.corrcoef(torch.stack((left, right)))[0, 1].clamp(-1 + 1e-9, 1 - 1e-9)
+    middle, reach = correlation.atanh(), NORMAL_95 / max(1, len(before) - 3) ** 0.5
     return Estimate(float(correlation), float((middle - reach).tanh()), float((middle + reach).tanh()))
 
 
