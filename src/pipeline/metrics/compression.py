@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
@@ -91,7 +91,7 @@ def empirical_entropy(codes: Tensor, levels: int, resamples: int = 200, seed: in
 
     def entropy(rows: np.ndarray | slice) -> float:
         counts = np.bincount(cells[rows].ravel(), minlength=positions * levels).reshape(positions, levels)
-        return float(stats.entropy(counts, base=2, axis=1).sum())
+        return float(special.entr(counts / counts[0].sum()).sum()) / math.log(2)
 
     return intervals.over_examples(entropy, len(cells), resamples, seed, 0.0, fixed_bits(positions, levels))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import precision_recall_curve
 from torch import Tensor
 
@@ -191,11 +191,11 @@ def _redrawn(random: np.random.Generator, counts: Tensor, shares: np.ndarray) ->
 
 
 def _effective(shares: np.ndarray) -> float:
-    return float(np.exp(stats.entropy(shares)))
+    return float(np.exp(special.entr(shares).sum()))
 
 
 def _kl(p: np.ndarray, q: np.ndarray) -> float:
-    return max(0.0, float(stats.entropy(p, q)))
+    return max(0.0, float(special.rel_entr(p, q).sum()))
 
 
 def _law(name: str, histogram: Tensor) -> np.ndarray:

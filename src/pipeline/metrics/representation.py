@@ -27,18 +27,25 @@ from pipeline.metrics.intervals import Estimate
 
 
 def knn_accuracy(
-    train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, values: int, neighbours: int = 1
+    train: Tensor,
+    train_labels: Tensor,
+    test: Tensor,
+    test_labels: Tensor,
+    values: int,
+    neighbours: int = 1,
+    standardise: bool = True,
 ) -> Estimate:
     """The share of test features whose nearest train features have their label; up (Donahue et al. 2017, table 1: 1-NN).
 
-    train (n, d), test (m, d); labels integers in 0..values-1, each occurring in train. Features are standardised by
-    train's means and deviations, so that the scale of a feature says nothing; the distance is Euclidean; among equal
-    votes the least label wins. Raises UserError.
+    train (n, d), test (m, d); labels integers in 0..values-1, each occurring in train. The distance is Euclidean;
+    among equal votes the least label wins. Features are standardised by train's means and deviations, so that the scale
+    of a feature says nothing. That is wrong where their scales do say something, as those of pixels do (nearly black
+    ones would rule), and published figures are mostly of features as they are: `standardise` false. Raises UserError.
     """
     _check_sets(train, train_labels, test, test_labels, values)
     if not 1 <= neighbours <= len(train):
         raise UserError(f"neighbours: 1..{len(train)} expected, {neighbours} given")
-    return _read(KNeighborsClassifier(neighbours), train, train_labels, test, test_labels)
+    return _read(KNeighborsClassifier(neighbours), standardise, train, train_labels, test, test_labels)
 
 
 def probe_accuracy(
@@ -49,6 +56,7 @@ def probe_accuracy(
     values: int,
     penalty: float = 1.0,
     iterations: int = 2000,
+    standardise: bool = True,
 ) -> Estimate:
     """The share of test features that a linear classifier learnt on train reads right; up (Alain and Bengio 2016).
 
@@ -60,7 +68,7 @@ def probe_accuracy(
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            return _read(probe, train, train_labels, test, test_labels)
+            return _read(probe, standardise, train, train_labels, test, test_labels)
         except ConvergenceWarning:
             raise UserError(
                 f"linear probe: not converged after {iterations} iterations; allow more or raise the penalty"
@@ -235,10 +243,15 @@ def _concentration(table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _read(
-    classifier: ClassifierMixin, train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor
+    classifier: ClassifierMixin,
+    standardise: bool,
+    train: Tensor,
+    train_labels: Tensor,
+    test: Tensor,
+    test_labels: Tensor,
 ) -> Estimate:
     # In float64: the mean of a constant float32 feature can be off by rounding, which standardising would blow up.
-    model = make_pipeline(StandardScaler(), classifier)
+    model = make_pipeline(StandardScaler() if standardise else None, classifier)
     model.fit(train.double().cpu().numpy(), train_labels.cpu().numpy())
     read = torch.from_numpy(model.predict(test.double().cpu().numpy()))
     return intervals.share(read == test_labels.cpu())
