@@ -31,8 +31,8 @@ def nearest_centre(samples: Tensor, centres: Tensor, chunk: int = 10_000) -> tup
     check_features("centres", centres)
     check_features("samples", samples, centres.shape[1])
     # Without matrix products, whose rounding would give a sample at a centre a distance.
-    exact = {"compute_mode": "donot_use_mm_for_euclid_dist"}
-    parts = [torch.cdist(part.double(), centres.double(), **exact).min(1) for part in samples.split(chunk)]
+    mode = "donot_use_mm_for_euclid_dist"
+    parts = [torch.cdist(part.double(), centres.double(), compute_mode=mode).min(1) for part in samples.split(chunk)]
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
@@ -93,17 +93,18 @@ def mode_divergence(counts: Tensor, law: Tensor | None = None, resamples: int = 
     counts (k,) of n samples, law (k,) of probabilities, all above 0. At most log k for the uniform law. Chance alone
     makes it about (k - 1)/(2n).
     """
-    law = _reference(counts, law)
-    return _over_counts(lambda shares: _kl(shares, law), resamples, seed, (0.0, float(-np.log(law.min()))), counts)
+    reference = _reference(counts, law)
+    most = float(-np.log(reference.min()))
+    return _over_counts(lambda shares: _kl(shares, reference), resamples, seed, (0.0, most), counts)
 
 
 def mode_jensen_shannon(counts: Tensor, law: Tensor | None = None, resamples: int = 1000, seed: int = 0) -> Estimate:
     """Jensen-Shannon divergence of a histogram and a law in nats, in 0..log 2 (Lin 1991); down. As `mode_divergence`."""
-    law = _reference(counts, law)
+    reference = _reference(counts, law)
 
     def divergence(shares: np.ndarray) -> float:
-        middle = (shares + law) / 2
-        return (_kl(shares, middle) + _kl(law, middle)) / 2
+        middle = (shares + reference) / 2
+        return (_kl(shares, middle) + _kl(reference, middle)) / 2
 
     return _over_counts(divergence, resamples, seed, (0.0, math.log(2)), counts)
 

@@ -92,8 +92,12 @@ def perplexities(
     of_real, of_generated = (KneserNey.fit(text[:count], vocabulary, order) for text in (real, generated))
     words = [word for sentence in generated for word in sentence]
     unknown = sum(word not in vocabulary for word in words) / max(1, len(words))
-    pairs = ((of_real, generated), (of_generated, held_out), (of_real, held_out))
-    return Perplexities(*(perplexity(model, text, resamples, seed) for model, text in pairs), unknown=unknown)
+    return Perplexities(
+        forward=perplexity(of_real, generated, resamples, seed),
+        reverse=perplexity(of_generated, held_out, resamples, seed),
+        reference=perplexity(of_real, held_out, resamples, seed),
+        unknown=unknown,
+    )
 
 
 @dataclass(frozen=True)

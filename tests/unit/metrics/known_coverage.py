@@ -63,9 +63,9 @@ CASES = [
     ),
     Known(
         "modes_covered",
-        "a smear over the grid, with no sample at a distance of 0",
+        "samples four deviations from every centre, asked for within three",
         0,
-        lambda: coverage.modes_covered(mixture(10_000, 20.0), CENTRES, within=0.0),
+        lambda: coverage.modes_covered((CENTRES + torch.tensor([0.0, 0.2])).repeat(400, 1), CENTRES, within=0.15),
         0,
     ),
     Known(

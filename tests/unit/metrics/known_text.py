@@ -113,14 +113,14 @@ CASES = [
     ),
     Known(
         "KneserNey",
-        "p(b | a) after `a b`, `a c`, `a b`: 5/9 + 2/9 x 0.176, by hand",
+        "b after a, learnt from `a b`, `a c`, `a b`: 5/9 + 2/9 x 0.176, by hand",
         5 / 9 + 2 / 9 * 0.176,
         lambda: KneserNey.fit(THREE, "abc", 2).probability("b", ["a"]),
         1e-12,
     ),
     Known(
         "KneserNey",
-        "p(end | a) there, not seen: 2/9 x 0.376",
+        "the end after a there, not seen: 2/9 x 0.376",
         2 / 9 * 0.376,
         lambda: KneserNey.fit(THREE, "abc", 2).probability(Mark.END, ["a"]),
         1e-12,
