@@ -112,11 +112,18 @@ def mode_jensen_shannon(counts: Tensor, law: Tensor | None = None, resamples: in
 def total_variation(first: Tensor, second: Tensor, resamples: int = 1000, seed: int = 0) -> Estimate:
     """Half the L1 distance of two histograms of a discrete feature, in 0..1; down.
 
-    first, second (k,): integer counts are samples and resampled for the interval; floats are laws and are not. Chance
-    alone makes it about sum_i sqrt(p_i (1 - p_i) / (2 pi n)) for n samples against the law p that they come from.
+    first, second (k,): integer counts are of samples, floats are laws known exactly. Chance alone makes it about
+    sum_i sqrt(p_i (1 - p_i) / (2 pi n)) for n samples of the law p itself. By the triangle inequality it is off by no
+    more than the samples' shares are from their laws, and that distance is bootstrapped: the interval holds the truth
+    in 95 of 100 cases or more, at 0 too, where a plain bootstrap misses it in most.
     """
     _same_bins(first, second)
-    return _over_counts(lambda p, q: float(np.abs(p - q).sum() / 2), resamples, seed, (0.0, 1.0), first, second)
+    pairs = [(histogram, _law("histogram", histogram)) for histogram in (first, second)]
+    sampled = [pair for pair in pairs if not pair[0].is_floating_point()]
+    random = np.random.default_rng(seed)
+    moved = [sum(_variation(_redrawn(random, *pair), pair[1]) for pair in sampled) for _ in range(resamples)]
+    value, width = _variation(pairs[0][1], pairs[1][1]), float(np.quantile(moved, 0.95))
+    return Estimate(value, max(0.0, value - width), min(1.0, value + width))
 
 
 def support_iou(first: Tensor, second: Tensor, mass: float = 1.0) -> float:
@@ -170,25 +177,24 @@ def _support(shares: np.ndarray, mass: float) -> np.ndarray:
 
 
 def _over_counts(
-    statistic: Callable[..., float],
-    resamples: int,
-    seed: int,
-    bounds: tuple[float, float],
-    *histograms: Tensor,
+    statistic: Callable[[np.ndarray], float], resamples: int, seed: int, bounds: tuple[float, float], counts: Tensor
 ) -> Estimate:
-    """A statistic of histograms' shares, with an interval over the samples that integer counts are of."""
-    shares = [_law("counts", histogram) for histogram in histograms]
+    """A statistic of a histogram's shares, with an interval over the samples counted; for a law (floats) without."""
+    shares = _law("counts", counts)
 
     def again(random: np.random.Generator) -> float:
-        pairs = zip(histograms, shares, strict=True)
-        return statistic(*(share if h.is_floating_point() else _redrawn(random, h, share) for h, share in pairs))
+        return statistic(shares if counts.is_floating_point() else _redrawn(random, counts, shares))
 
-    return intervals.resampled(statistic(*shares), again, resamples, seed, *bounds)
+    return intervals.resampled(statistic(shares), again, resamples, seed, *bounds)
 
 
 def _redrawn(random: np.random.Generator, counts: Tensor, shares: np.ndarray) -> np.ndarray:
     total = int(counts.sum())
     return random.multinomial(total, shares) / total
+
+
+def _variation(p: np.ndarray, q: np.ndarray) -> float:
+    return float(np.abs(p - q).sum() / 2)
 
 
 def _effective(shares: np.ndarray) -> float:

@@ -96,6 +96,17 @@ def test_the_interval_of_a_divergence_holds_the_truth_in_95_of_100_samples(law: 
     assert sum(one.low <= truth <= one.high for one in found) >= 90
 
 
+@pytest.mark.parametrize("law", [(0.4, 0.3, 0.2, 0.1), (0.25, 0.25, 0.25, 0.25)])
+def test_the_interval_of_a_variation_holds_the_truth_in_95_of_100_samples(law: tuple[float, ...]) -> None:
+    random, shares = np.random.default_rng(0), np.array(law)
+    truth = float(np.abs(shares - 0.25).sum() / 2)
+    drawn = [torch.from_numpy(random.multinomial(500, shares)) for _ in range(100)]
+    uniform = torch.from_numpy(random.multinomial(500, np.full(4, 0.25), size=100))
+    pairs = zip(drawn, uniform, strict=True)
+    found = [coverage.total_variation(*pair, resamples=100, seed=seed) for seed, pair in enumerate(pairs)]
+    assert sum(one.low <= truth <= one.high for one in found) >= 90
+
+
 def test_the_seed_alone_decides_an_interval() -> None:
     first, again, other = (coverage.effective_modes(COUNTS, seed=seed) for seed in (0, 0, 1))
     assert first == again
