@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from pipeline.errors import UserError
 from pipeline.language import ProjectedGradient
 from pipeline.metrics.inputs import check_finite, check_labels
-from pipeline.metrics.intervals import Estimate, by_standard_error
+from pipeline.metrics.intervals import Estimate, over_examples
 
 Classify = Callable[[Tensor], Tensor]
 
@@ -49,22 +50,15 @@ def calibration_error(
 ) -> Estimate:
     """Expected calibration error (Guo et al. 2017, equation 3): (n, values), (n,) -> in 0..1, lower is better.
 
-    sum over bins b of equal width in confidence: |sum of (correct - confidence) over the examples in b| / n. The
-    interval is normal, with the bootstrap's standard error. Noise alone gives about sqrt(bins / n) times a third, so
-    only figures of equally many examples compare. Raises UserError as `label_nll` does.
+    sum over bins b of equal width in confidence: |sum of (correct - confidence) over the examples in b| / n. Noise alone
+    gives about sqrt(bins / n) times a third, so only figures of equally many examples compare. Raises UserError as
+    `label_nll` does.
     """
     _check(probabilities, labels)
     confidence, _ = probabilities.double().max(1)
     excess = correct(probabilities, labels) - confidence
-    cells = F.one_hot((confidence * bins).long().clamp_max(bins - 1), bins).double() * excess[:, None]
-    count, generator = len(labels), torch.Generator().manual_seed(seed)
-
-    def resampled() -> Tensor:
-        rows = torch.randint(count, (count,), generator=generator)
-        return cells[rows].sum(0).abs().sum() / count
-
-    error = torch.stack([resampled() for _ in range(resamples)]).std()
-    return by_standard_error(float(cells.sum(0).abs().sum() / count), float(error), least=0.0, most=1.0)
+    cells = (F.one_hot((confidence * bins).long().clamp_max(bins - 1), bins) * excess[:, None]).numpy()
+    return over_examples(lambda rows: float(np.abs(cells[rows].mean(0)).sum()), len(labels), resamples, seed, 0.0, 1.0)
 
 
 def confusion(read: Tensor, labels: Tensor, values: int) -> Tensor:
