@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline import data, systems
+from pipeline.data.renderers import Reader, Rendering
 from pipeline.language import ProjectedGradient
-from pipeline.metrics import accuracy, manipulation
+from pipeline.metrics import accuracy, fixtures, manipulation
 from pipeline.metrics.accuracy import attacked, correct, readings, sure
 from pipeline.metrics.degradations import blur, noise
 from pipeline.metrics.fidelity import class_balanced, fidelity, frechet_distance
@@ -47,13 +48,14 @@ JUDGES = {"test": Judges("judge_2", "judge_1"), "validation": Judges("judge_1", 
 @dataclass(frozen=True)
 class Examples:
     """Held-out images (n, *shape) in 0..1 with labels (n,); training: class-balanced images that they are held
-    against, with their labels; values: how many there are."""
+    against; values: how many there are; factors (n, k), and what renders them: of rendered images."""
 
     images: Tensor
     labels: Tensor
     training: Tensor
-    training_labels: Tensor
     values: int
+    factors: Tensor | None = None
+    rendering: Rendering | None = None
 
 
 @dataclass(frozen=True)
@@ -93,19 +95,49 @@ def validation_metrics(model: Model, dataset: str, params: Params, root: Path) -
 
 def measure(model: Model, split: str, dataset: str, params: Params, root: Path) -> dict[str, float]:
     """All measures that apply to what the model does, on the `test` or `validation` split of a prepared data set."""
-    examples, scale = held_out(root / "data" / "prepared" / dataset, split, params), Scale(params.metrics, params.seed)
-    panel = Panel.load(root / "models" / dataset, split, examples, scale)
-    title = f"{model.config['system']} on {split}"
-    return measured(title, applicable(model, panel))
+    return measured(f"{model.config['system']} on {split}", applicable(model, panel(split, dataset, params, root)))
 
 
-def held_out(prepared: Path, split: str, params: Params) -> Examples:
+def fixture_metrics(dataset: str, params: Params, root: Path) -> dict[str, dict[str, float]]:
+    """The test metrics of every fixture (see `fixtures`) on a data set, by its name; `real`: those of real images.
+
+    Their get is judge_1, which does not report on test. Raises UserError if judges or data are not there.
+    """
+    torch.set_num_threads(params.threads)
+    asked, train = panel("test", dataset, params, root), data.load(root / "data" / "prepared" / dataset, "train")
+    examples = asked.examples
+    real = fixtures.Real(as_floats(train.images), train.labels, examples.values)
+    reader = asked.reader if examples.rendering else None
+    _, get = asked.both
+    found = {"real": measured(f"real images of {dataset}", [asked.floor])}
+    for name, fixture in fixtures.all_of(get.classify, real, examples.rendering, reader).items():
+        model = fixtures.as_model(name, fixture, examples.values)
+        found[name] = measured(
+            f"{name} on {dataset}", [lambda m=model: asked.editing(m), lambda m=model: asked.laws(m)]
+        )
+    return found
+
+
+def panel(split: str, dataset: str, params: Params, root: Path) -> "Panel":
+    """The judges of a split, and its examples. The judges are read when they are first asked."""
+    models, names = root / "models" / dataset, JUDGES[split]
+    examples = held_out(dataset, split, params, root)
+    return Panel(
+        lambda: (systems.load(models / names.judge), systems.load(models / names.other)),
+        examples,
+        Scale(params.metrics, params.seed),
+    )
+
+
+def held_out(dataset: str, split: str, params: Params, root: Path) -> Examples:
     """A split, and as many training images as are edited, equally many of each value."""
+    prepared = root / "data" / "prepared" / dataset
     held, train = data.load(prepared, split), data.load(prepared, "train")
     values = len(data.info(prepared).values)
     balanced = class_balanced(train.labels, values, params.metrics.edits // values)
+    rendering = None if held.factors is None else data.find(dataset).DATASET.source
     return Examples(
-        as_floats(held.images), held.labels, as_floats(train.images[balanced]), train.labels[balanced], values
+        as_floats(held.images), held.labels, as_floats(train.images[balanced]), values, held.factors, rendering
     )
 
 
@@ -148,12 +180,6 @@ class Panel:
     examples: Examples
     scale: Scale
 
-    @classmethod
-    def load(cls, models: Path, split: str, examples: Examples, scale: Scale) -> "Panel":
-        """The judges of a split from a data set's models; they are read when they are first asked."""
-        names = JUDGES[split]
-        return cls(lambda: (systems.load(models / names.judge), systems.load(models / names.other)), examples, scale)
-
     @cached_property
     def both(self) -> tuple[Model, Model]:
         return self.judges()
@@ -168,6 +194,11 @@ class Panel:
         """Features of the training images, as either judge has them."""
         judge, other = self.both
         return judge.features(self.examples.training), other.features(self.examples.training)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads the factors of rendered images."""
+        return Reader(self.examples.rendering.renderer)
 
     @cached_property
     def held_features(self) -> tuple[Tensor, Tensor]:
@@ -222,7 +253,11 @@ class Panel:
         judge, other = self.both
         own = model.classify(edits) if model.classify else None
         found = manipulation.written(judge.classify(edits), other.classify(edits), own, targets, self.scale.mean)
-        found |= manipulation.style_kept(images, edits, labels, targets, seed)
+        if rendering := self.examples.rendering:
+            rows = self.examples.factors[: len(edits)]
+            found |= manipulation.truth_kept(rendering, self.reader, edits, rows, targets, self.scale.mean)
+        else:
+            found |= manipulation.style_kept(images, edits, labels, targets, seed)
         features = judge.features(edits)
         found |= self.likeness("edit", features, other.features(edits))
         return found | self.inversion(features, targets)

@@ -4,7 +4,7 @@
     hidden_mark         writes a where only its own get looks: all four equations hold, no picture changes
     prototype           one image of each value, whatever s is: reads perfectly, keeps nothing
     nearest_neighbour   the real image of value a that is nearest to s: perfect pictures, of somebody else
-    faded               the nearest neighbour at a fifth of its contrast: legible, and no image like those of the data
+    faded               right edits at a fifth of their contrast: legible, and no images like those of the data
     renderer            the exact edit, where images are rendered: the ceiling
 
 Each is a `Fixture` over the images that are to be imitated. A metric that ranks one of them where it does not belong is
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from pipeline.data.renderers import Reader, Rendering, edits
+from pipeline.systems import Model
 
 Get = Callable[[Tensor], Tensor]
 Put = Callable[[Tensor, Tensor], Tensor]
@@ -92,3 +95,40 @@ def nearest_neighbour(get: Get, real: Real) -> Fixture:
 def faded(fixture: Fixture, contrast: float = CONTRAST) -> Fixture:
     """The edits of another fixture, darkened to so much of their contrast."""
     return Fixture(lambda images, values: contrast * fixture.put(images, values), fixture.get)
+
+
+def renderer(get: Get, rendering: Rendering, reader: Reader) -> Fixture:
+    """The exact edit, of whatever the reader finds in an image; the first of them where several are right."""
+
+    def put(images: Tensor, values: Tensor) -> Tensor:
+        right = edits(rendering, reader(images).rows, values.argmax(1))[:, 0]
+        return rendering.renderer.render(right, images.shape[-1]).float() / LEVELS
+
+    return Fixture(put, get)
+
+
+def all_of(
+    get: Get, real: Real, rendering: Rendering | None = None, reader: Reader | None = None
+) -> dict[str, Fixture]:
+    """Every fixture by its name; `renderer` where images are rendered, whose edits then are those that fade."""
+    neighbour = nearest_neighbour(get, real)
+    found = {
+        "identity": identity(get),
+        "hidden_mark": hidden_mark(get, real.values),
+        "prototype": prototype(get, real),
+        "nearest_neighbour": neighbour,
+        "faded": faded(neighbour),
+    }
+    if rendering and reader:
+        exact = renderer(get, rendering, reader)
+        return found | {"faded": faded(exact), "renderer": exact}
+    return found
+
+
+def as_model(name: str, fixture: Fixture, values: int) -> Model:
+    """A fixture as an editor that can be measured; values to write may be class indices (n,) too."""
+
+    def edit(images: Tensor, wanted: Tensor) -> Tensor:
+        return fixture.put(images, wanted if wanted.dim() == 2 else F.one_hot(wanted, values).float())
+
+    return Model({"system": name}, None, fixture.get, None, edit, None)

@@ -11,9 +11,9 @@ All results are by key (docs/metrics.md). `mean` makes the entries of a key from
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
+from pipeline.data.renderers import Reader, Rendering, kept, nearest_truth
 from pipeline.metrics import style
 from pipeline.metrics.accuracy import NONE, readings, sure
 from pipeline.metrics.inputs import check_images, check_labels
@@ -21,7 +21,6 @@ from pipeline.metrics.inputs import check_images, check_labels
 Results = dict[str, float]
 Mean = Callable[[str, Tensor], Results]
 Put = Callable[[Tensor, Tensor], Tensor]
-FACTORS_AT_ONCE = 500  # edits whose truths are rendered together
 
 
 def squared_error(images: Tensor, targets: Tensor) -> Tensor:
@@ -70,28 +69,18 @@ def style_kept(images: Tensor, edits: Tensor, labels: Tensor, targets: Tensor, s
     return found
 
 
-def truly_edited(edits: Tensor, truths: Callable[[slice], Tensor], mean: Mean) -> Results:
-    """preservation_mse: squared error per pixel against the exact edit; down.
+def truth_kept(
+    rendering: Rendering, reader: Reader, edits: Tensor, rows: Tensor, targets: Tensor, mean: Mean
+) -> Results:
+    """preservation_mse and preservation_other_accuracy, where images are rendered.
 
-    truths: the rows of a slice -> all images that are right there, (rows, m, *shape) in 0..1: the nearest counts, where
-    the edit leaves something free.
+    The first is the squared error, pixels in 0..1, against the exact edit (the nearest of them, where the edit leaves
+    something free); down. The second is the share of the other factors that an independent reader finds as they were;
+    up. edits: (n, 3, size, size); rows: the factors of the images that were edited (n, k); targets: (n,).
     """
-
-    def errors(rows: slice) -> Tensor:
-        right = truths(rows)
-        difference = (right - edits[rows, None]).square().flatten(2).mean(2)
-        return difference.min(1).values
-
-    starts = range(0, len(edits), FACTORS_AT_ONCE)
-    return mean("preservation_mse", torch.cat([errors(slice(at, at + FACTORS_AT_ONCE)) for at in starts]))
-
-
-def factors_kept(read: Tensor, known: Tensor, counted: Tensor, mean: Mean) -> Results:
-    """preservation_other_accuracy: share of the other factors that are read of an edit as they were; up.
-
-    read: factors (n, k) that an independent reader finds in the edits; known: those of the images; counted: (n, k)
-    bool, where a factor can be told in both. An example where none counts is left out.
-    """
-    some = counted.any(1)
-    kept = ((read == known) & counted).double().sum(1)[some] / counted.double().sum(1)[some]
-    return mean("preservation_other_accuracy", kept)
+    errors, _ = nearest_truth(rendering, edits, rows, targets)
+    counted = kept(rendering, rows, targets)
+    same = (reader(edits).rows == rows) & counted
+    return mean("preservation_mse", errors) | mean(
+        "preservation_other_accuracy", same.double().sum(1) / counted.double().sum(1)
+    )
