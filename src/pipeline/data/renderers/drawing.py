@@ -61,6 +61,4 @@ def normal(*contours: Contour) -> list[list[Point]]:
 def placed(contours: Sequence[Contour], x: float, y: float, side: float, angle: float = 0.0) -> list[list[Point]]:
     """A normal figure with its centre at (x, y), the area of a square of that side, turned clockwise by degrees."""
     cosine, sine = side * math.cos(math.radians(angle)), side * math.sin(math.radians(angle))
-    return [
-        [(x + cosine * px - sine * py, y + sine * px + cosine * py) for px, py in contour] for contour in contours
-    ]
+    return [[(x + cosine * px - sine * py, y + sine * px + cosine * py) for px, py in contour] for contour in contours]

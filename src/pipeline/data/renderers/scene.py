@@ -60,6 +60,11 @@ class Renderer:
         return tuple(len(factor.values) for factor in self.factors)
 
     @property
+    def described(self) -> list[dict[str, object]]:
+        """The factors as JSON has them."""
+        return [{"name": factor.name, "values": list(factor.values)} for factor in self.factors]
+
+    @property
     def count(self) -> int:
         """How many combinations of factors there are."""
         return math.prod(self.sizes)
@@ -70,6 +75,10 @@ class Renderer:
         if name not in names:
             raise UserError(f"{self.name}: no factor `{name}`: expected one of {', '.join(names)}")
         return names.index(name)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """A factor's values as names. Raises UserError as `column` does."""
+        return tuple(map(str, self.factors[self.column(name)].values))
 
     def rows(self, numbers: Tensor) -> Tensor:
         """The combinations (n, k) int64 of these numbers (n,) in 0..count-1: the last factor varies fastest."""

@@ -69,7 +69,7 @@ def sprites(name: str, factors: tuple[Factor, ...]) -> Renderer:
 
     def materials(row: Row) -> np.ndarray:
         chosen = {factor: values[factor][number] for factor, number in zip(arranging, row, strict=True)}
-        figure = _figure(chosen["shape"], chosen["scale"], chosen.get("angle", 0.0))
+        figure = _figure(chosen["shape"], chosen["scale"], chosen.get("angle", 0))
         # By whole points, so that moving a figure changes nothing else. No figure reaches the border.
         right, down = (round((chosen[axis] - 0.5) * GRID) for axis in ("x", "y"))
         return np.roll(figure, (down, right), (0, 1)).astype(np.uint8)
@@ -95,7 +95,7 @@ SPRITES = sprites(
 )
 
 FEWER = _fractions(*range(83, 174, 18))
-TURNED = sprites(
+TURNED_SPRITES = sprites(
     "turned sprites",
     (
         Factor("shape", tuple(TURNABLE)),
@@ -103,6 +103,6 @@ TURNED = sprites(
         Factor("x", FEWER),
         Factor("y", FEWER),
         Factor("scale", _fractions(56, 64, 72, 80)),
-        Factor("angle", (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)),
+        Factor("angle", (0, 45, 90, 135, 180, 225, 270, 315)),
     ),
 )
