@@ -249,14 +249,17 @@ def test_a_wheel_that_pip_brings_altered_is_refused(of_pip: Tiny, index: Path, t
     assert not (tmp_path / "raw").exists()
 
 
-def test_pip_builds_no_package_from_source(of_pip: Tiny, index: Path, tmp_path: Path) -> None:
+def test_pip_builds_no_package_from_source(
+    of_pip: Tiny, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # no other package is needed to build it
     setup = f"open({str(tmp_path / 'built')!r}, 'w'); from setuptools import setup; setup(name='tiny_wheel', version='1.0.0')"
     source = {"tiny_wheel-1.0.0/setup.py": setup.encode(), "tiny_wheel-1.0.0/PKG-INFO": b"Name: tiny_wheel\n"}
     (index / "tiny_wheel-1.0.0.tar.gz").write_bytes(packed(source))
     with pytest.raises(UserError) as caught:
         data.fetch(of_pip.name, tmp_path / "raw")
     for part in (
-        "pip download failed: Could not find a version",
+        "pip download failed: Could not find a version that satisfies the requirement tiny_wheel",
         "put tiny_wheel-1.0.0-*.whl (pip download --no-deps ",
     ):
         assert part in str(caught.value)
