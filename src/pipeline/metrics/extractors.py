@@ -28,11 +28,15 @@ def imagenet_features(folder: Path, layer: Literal["middle", "last"] = "middle")
     grey ones repeated for each colour). layer: `middle`, the means over places after its last block but one, d = 192;
     `last`, what its classifier reads, d = 1,280. Equal images give equal features on the same machine and threads.
 
-    folder: where `data.imagenet_cnn.fetch` left the weights. Raises UserError if they are missing or damaged; so does
-    the function for images that are none (see `inputs.check_images`), or of another number of channels.
+    folder: where `data.imagenet_cnn.fetch` left the weights. Raises UserError if they are missing or damaged, and for
+    an unknown layer; so does the function for images that are none (see `inputs.check_images`), or of another number of
+    channels.
     """
     net = load(folder)
-    read = net.middle_features if layer == "middle" else net.features
+    layers = {"middle": net.middle_features, "last": net.features}
+    if layer not in layers:
+        raise UserError(f"unknown layer `{layer}`: expected one of {', '.join(layers)}")
+    read = layers[layer]
 
     def features(images: Tensor) -> Tensor:
         check_images("images", images)

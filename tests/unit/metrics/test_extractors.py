@@ -109,6 +109,11 @@ def test_missing_or_damaged_weights_are_named(tmp_path: Path, imagenet_cnn: Path
         imagenet_features(tmp_path)
 
 
+def test_an_unknown_layer_is_refused(imagenet_cnn: Path) -> None:
+    with pytest.raises(UserError, match="unknown layer `first`: expected one of middle, last"):
+        imagenet_features(imagenet_cnn, "first")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_features_are_made_where_the_images_are(features: Features) -> None:
