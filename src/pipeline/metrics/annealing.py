@@ -6,7 +6,7 @@ E[w] = p(x) (Neal 2001, section 2), so that the logarithm of a mean of weights i
 that starts from a sample of the exact posterior and walks the path backwards has E[1/w] = 1/p(x), and gives an upper
 bound (Grosse et al. 2015: bidirectional Monte Carlo). Such a sample is known for data that the model itself makes: z
 from the prior, x from p(x | z). Transitions are Hamiltonian Monte Carlo (Neal 2011), the schedule of b is the sigmoid of
-Wu et al. 2017, 'On the quantitative analysis of decoder-based generative models' (section 4.1).
+Wu et al. 2017, 'On the quantitative analysis of decoder-based generative models'.
 
 Only the model's prior and likelihood are asked, so a decoder without a posterior (a GAN's generator with noise at its
 output, say) is measured alike. Latents must be continuous, on the whole real line.
@@ -28,8 +28,8 @@ ROWS = 500
 # The acceptance at which Hamiltonian Monte Carlo is most efficient (Beskos et al. 2013).
 ACCEPTANCE = 0.65
 FIRST_STEP = 0.5
-ADAPTATION = 0.1
-# Trajectories of one length may come back to where they started (Neal 2011, section 3.2), so lengths vary by this share.
+ADAPTATION = 0.2
+# Trajectories of one length may come back to where they started (Neal 2011), so lengths vary by this share.
 JITTER = 0.2
 # Ends of the sigmoid by which the path is spaced.
 STEEPNESS = 4.0
@@ -213,7 +213,7 @@ def check_continuous(prior: Distribution) -> None:
 def leapfrog(
     target: Target, start: Point, momentum: Tensor, step: Tensor, temperature: float, leaps: int
 ) -> tuple[Point, Tensor]:
-    """Hamilton's equations for the energy -log f_b(z) + |momentum|^2 / 2 (Neal 2011, equations 2.28-2.30).
+    """Hamilton's equations for the energy -log f_b(z) + |momentum|^2 / 2 by the leapfrog method (Neal 2011).
 
     momentum: (m, *latent); step: a size for each row (m,). Reversible, keeps volumes, energy up to O(step^2).
     """

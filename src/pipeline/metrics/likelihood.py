@@ -23,7 +23,7 @@ from pipeline.systems.base import LatentModel
 
 Binarisation = Literal["none", "fixed", "stochastic"]
 
-ROWS = 500
+ROWS = 250
 # Whatever else is random has the seed that it is given; this draw is one and the same for all who compare.
 FIXED_SEED = 784
 ELBO_SAMPLES = 20
@@ -35,7 +35,7 @@ class Elbo:
     """The evidence lower bound in two parts, in nats, each (n,) in float64.
 
     rate: KL(q(z | x) || p(z)), what the code costs; distortion: -E_q log p(x | z), what it leaves out (Alemi et al.
-    2018, section 2). Both down.
+    2018). Both down.
     """
 
     rate: Tensor
@@ -161,7 +161,7 @@ def bits_per_dim(nats: float, dims: int) -> float:
     """nats / (dims ln 2): a negative log-likelihood in bits for each of the example's numbers. Down.
 
     Of a probability. A density on pixels in 0..1 that were bytes, with uniform noise added, has log2(256) = 8 bits more
-    than this (Theis et al. 2016, section 3.1).
+    than this (Theis et al. 2016).
     """
     return nats / (dims * math.log(2))
 
@@ -206,7 +206,7 @@ def parzen(
 
     For the historical column of a table only. It says next to nothing about log-likelihood in many dimensions, where
     kernels around ten thousand samples cover almost none of the space: k-means centres of the training images score above
-    the images themselves, and the order of models need not be that of their likelihoods (Theis et al. 2016, section 3.2).
+    the images themselves, and the order of models need not be that of their likelihoods (Theis et al. 2016).
 
     Raises UserError for values that are not finite, for another width, and where the best bandwidth is the least or the
     greatest on offer, as a better one may lie beyond.

@@ -1,5 +1,6 @@
 """Hamiltonian moves, the bounds of annealing, and what is refused."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -54,7 +55,7 @@ def test_a_leapfrogs_error_in_energy_falls_with_the_square_of_the_step(target: T
     for step, leaps in ((0.02, 15), (0.01, 30), (0.005, 60)):
         there, ended = annealing.leapfrog(target, point, momentum, torch.full((5,), step), 1.0, leaps)
         errors.append((energy(there, ended, 1.0) - energy(point, momentum, 1.0)).abs())
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in itertools.pairwise(errors):
         torch.testing.assert_close(coarse / fine, torch.full((5,), 4.0), atol=0.4, rtol=0)
 
 
@@ -78,11 +79,11 @@ def test_moves_find_the_posterior_from_the_prior() -> None:
 
 
 def test_steps_are_tuned_to_the_wanted_acceptance() -> None:
-    schedule = Schedule(300, 8, 3)
+    schedule = Schedule(150, 8, 2)
     for noise in (0.1, 1.0):
         model = LinearGaussian(LINEAR.weight, LINEAR.shift, noise)
         found = annealing.ais(model.exact, model.data(4), schedule=schedule)
-        assert found.acceptance == pytest.approx(annealing.ACCEPTANCE, abs=0.06)
+        assert found.acceptance == pytest.approx(annealing.ACCEPTANCE, abs=0.1)
 
 
 def test_the_mean_weight_is_the_likelihood_however_short_the_path() -> None:
@@ -122,11 +123,11 @@ def test_rows_are_kept_to_and_conditions_go_with_their_images() -> None:
         return Independent(Normal(z + condition, 1.0), 1)
 
     x, condition = torch.zeros(7, 1), torch.arange(7.0)[:, None]
-    found = annealing.ais(LatentModel(prior, likelihood), x, condition, Schedule(30, 64, 3), rows=128)
+    found = annealing.ais(LatentModel(prior, likelihood), x, condition, Schedule(20, 64, 2), rows=128)
     assert max(seen) == 128
     truth = Normal(condition[:, 0], math.sqrt(2)).log_prob(x[:, 0])
     torch.testing.assert_close(found.lower, truth, atol=0.3, rtol=0, check_dtype=False)
-    bracket = annealing.bdmc(LatentModel(prior, likelihood), 7, condition, Schedule(30, 64, 3), rows=128)
+    bracket = annealing.bdmc(LatentModel(prior, likelihood), 7, condition, Schedule(20, 64, 2), rows=128)
     assert float(bracket.gap.abs().max()) < 0.5
 
 

@@ -12,7 +12,8 @@ from pipeline import systems
 from pipeline.errors import UserError
 from pipeline.metrics import likelihood
 from pipeline.metrics.annealing import Schedule
-from pipeline.systems.base import LatentModel
+from pipeline.metrics.losses import equation_losses
+from pipeline.systems.base import Inputs, LatentModel
 from tests.unit.metrics.latent_models import linear_gaussian, mixture
 
 LINEAR = linear_gaussian()
@@ -179,32 +180,29 @@ def test_metrics_leave_annealing_out_where_nothing_is_to_be_annealed() -> None:
     assert "nll_ais" not in found
 
 
-def test_a_conditional_vae_has_a_density_that_is_its_loss() -> None:
-    """The sum of the equations' losses is the negative ELBO: reconstruction at one draw, and the KL."""
+def test_a_conditional_vae_has_a_density_whose_elbo_is_its_loss() -> None:
+    """The equations `recon` and `prior`, as they are trained, are its distortion and rate."""
     config = {
         "system": "conditional_vae",
-        "shape": [1, 28, 28],
-        "values": [str(n) for n in range(10)],
+        "shape": [1, 8, 8],
+        "values": ["a", "b", "c"],
         "seed": 3,
         "given": None,
         "settings": {"steps": 1, "latent": 4},
     }
     model = systems.model(config, systems.build(config))
-    images = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    values = torch.eye(10)[:8]
-    found = likelihood.elbo(model.density, images, values, samples=2000, rows=2000)
-    enc, dec = model.system.boxes["enc"], model.system.boxes["dec"]
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (300, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(300) % 3
+    inputs = Inputs((1, 8, 8), ("a", "b", "c")).bound(images, labels)
+    losses = equation_losses(inputs.bind(model.system.task), 300, 100, seed=0)
+    found = likelihood.elbo(model.density, images.float() / 255, torch.eye(3)[labels], samples=5)
+    assert float(found.rate.mean()) == pytest.approx(losses["prior"], rel=1e-5)
+    assert float(found.distortion.mean()) == pytest.approx(losses["recon"], abs=0.15)
+    code = torch.randn(300, 4, generator=generator)
     with torch.no_grad():
-        mean, log_variance = enc.apply(images).unbind(1)
-        kl = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
-        noise = torch.randn(2000, *mean.shape, generator=torch.Generator().manual_seed(2))
-        codes = (mean + (log_variance / 2).exp() * noise)[:, 0]
-        logits = dec.apply(codes, values[:1].log().expand(2000, -1))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, images[:1].expand(2000, -1, -1, -1), reduction="none"
-        )
-    torch.testing.assert_close(found.rate, kl.double())
-    assert float(found.distortion[0]) == pytest.approx(float(loss.sum((1, 2, 3)).mean()), abs=0.1)
+        pixels = model.density.likelihood(code, torch.eye(3)[labels]).mean
+        torch.testing.assert_close(pixels, model.system.sample(torch.eye(3)[labels], code))
 
 
 def test_pixels_outside_the_range_are_refused() -> None:
