@@ -20,7 +20,7 @@ from torch.distributions import Distribution, constraints
 
 from pipeline.errors import UserError
 from pipeline.metrics.inputs import check_finite
-from pipeline.metrics.latent import check_examples, log_likelihood, log_prior, parts, repeated, seeded
+from pipeline.metrics.latent import check_examples, log_likelihood, log_prior, parts, repeated, seeded, unchecked
 from pipeline.progress import Advance, progress
 from pipeline.systems.base import LatentModel
 
@@ -173,12 +173,10 @@ class Target:
     def at(self, z: Tensor) -> Point:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            prior, likelihood = log_prior(self.model, z, self.condition), self.log_likelihood(z)
+            prior = log_prior(self.model, z, self.condition)
+            likelihood = log_likelihood(self.model, self.x, z, self.condition)
             gradients = [torch.autograd.grad(each.sum(), z)[0] for each in (prior, likelihood)]
         return Point(z.detach(), prior.detach(), likelihood.detach(), *gradients)
-
-    def log_likelihood(self, z: Tensor) -> Tensor:
-        return log_likelihood(self.model, self.x, z, self.condition)
 
     def times(self, chains: int) -> "Target":
         """The same with every example so many times over."""
@@ -219,9 +217,11 @@ def leapfrog(
     """
     point, size = start, _along(step, momentum)
     momentum = momentum + size / 2 * point.gradient(temperature)
-    for _ in range(leaps):
-        point = target.at(point.z + size * momentum)
-        momentum = momentum + size * point.gradient(temperature)
+    # One trajectory that runs away must not stop the others: it ends at NaN, and is not accepted.
+    with unchecked():
+        for _ in range(leaps):
+            point = target.at(point.z + size * momentum)
+            momentum = momentum + size * point.gradient(temperature)
     return point, momentum - size / 2 * point.gradient(temperature)
 
 
@@ -232,7 +232,6 @@ def transition(target: Target, start: Point, step: Tensor, temperature: float, l
     point, ended = leapfrog(target, start, momentum, varied, temperature, leaps)
     kinetic = (momentum.square() - ended.square()).flatten(1).sum(1) / 2
     gain = point.log_density(temperature) - start.log_density(temperature) + kinetic
-    # A trajectory that left what numbers can say has no chance.
     chance = gain.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).clamp_max(0).exp()
     return start.moved(torch.rand_like(chance) < chance, point), chance
 

@@ -23,23 +23,56 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """torch's distributions made inside give NaN where they would refuse a value or a parameter."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
+
+
+def posterior(model: LatentModel, x: Tensor, condition: Tensor | None) -> Distribution:
+    """q(z | x): (n, *shape) -> n distributions."""
+    with _refused("posterior"):
+        found = model.posterior(x, condition)
+    if tuple(found.batch_shape) != (len(x),):
+        raise UserError(f"posterior: batch shape ({len(x)},) expected, {tuple(found.batch_shape)} given")
+    return found
+
+
 def log_prior(model: LatentModel, z: Tensor, condition: Tensor | None) -> Tensor:
     """log p(z), in nats: (n, *latent) -> (n,)."""
-    return _each("prior", model.prior(len(z), condition), z)
+    with _refused("prior"):
+        return _each("prior", model.prior(len(z), condition), z)
 
 
 def log_likelihood(model: LatentModel, x: Tensor, z: Tensor, condition: Tensor | None) -> Tensor:
     """log p(x | z), in nats: (n, *shape), (n, *latent) -> (n,)."""
-    return _each("likelihood", model.likelihood(z, condition), x)
+    with _refused("likelihood"):
+        return _each("likelihood", model.likelihood(z, condition), x)
 
 
 def _each(name: str, distribution: Distribution, values: Tensor) -> Tensor:
-    if tuple(distribution.batch_shape) != (len(values),) or distribution.event_shape != values.shape[1:]:
+    batch, event = tuple(distribution.batch_shape), tuple(distribution.event_shape)
+    if batch != (len(values),) or event != tuple(values.shape[1:]):
         raise UserError(
             f"{name}: {len(values)} distributions over values of shape {tuple(values.shape[1:])} expected, batch shape "
-            f"{tuple(distribution.batch_shape)} and event shape {tuple(distribution.event_shape)} given; see LatentModel"
+            f"{batch} and event shape {event} given; see LatentModel"
         )
     return distribution.log_prob(values)
+
+
+@contextlib.contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """What torch's distributions refuse, such as parameters that are NaN or grey pixels as bits, as a UserError."""
+    try:
+        yield
+    except ValueError as error:
+        # The lines after the first are the tensor.
+        raise UserError(f"{name}: {str(error).splitlines()[0].rstrip(':')}") from None
 
 
 def check_examples(x: Tensor, condition: Tensor | None) -> None:

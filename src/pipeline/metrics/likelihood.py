@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.metrics import intervals
 from pipeline.metrics.annealing import Schedule, ais, bdmc
 from pipeline.metrics.inputs import check_features, check_finite, check_images
-from pipeline.metrics.latent import check_examples, log_likelihood, log_prior, parts, repeated, seeded
+from pipeline.metrics.latent import check_examples, log_likelihood, log_prior, parts, posterior, repeated, seeded
 from pipeline.systems.base import LatentModel
 
 Binarisation = Literal["none", "fixed", "stochastic"]
@@ -65,7 +65,7 @@ def elbo(
     found = []
     with seeded(seed), torch.no_grad():
         for x, given in parts(images, condition, max(1, rows // samples)):
-            q = model.posterior(x, given)
+            q = posterior(model, x, given)
             draws = [_Draws(model, q, x, given, count) for count in _counts(samples, max(1, rows // len(x)))]
             distortion = -torch.cat([each.likelihood for each in draws]).mean(0)
             rate = _kl(q, model.prior(len(x), given))
@@ -100,7 +100,7 @@ def iwae(
     most, bounds = max(samples), {count: [] for count in samples}
     with seeded(seed), torch.no_grad():
         for x, given in parts(images, condition, max(1, rows // most)):
-            q = model.posterior(x, given)
+            q = posterior(model, x, given)
             draws = (_Draws(model, q, x, given, count) for count in _counts(most, max(1, rows // len(x))))
             weights = torch.cat([each.weights for each in draws])
             for count, found in bounds.items():

@@ -86,6 +86,22 @@ def test_steps_are_tuned_to_the_wanted_acceptance() -> None:
         assert found.acceptance == pytest.approx(annealing.ACCEPTANCE, abs=0.1)
 
 
+def test_trajectories_that_run_away_are_not_accepted_and_stop_nobody() -> None:
+    """Steps of 0.5 in a posterior of width 0.001 leave float32 within a few leaps."""
+    model = LinearGaussian(LINEAR.weight, LINEAR.shift, 1e-3)
+    target = Target(model.exact, model.data(20))
+    with seeded(4):
+        point = target.start()
+        far, _ = annealing.leapfrog(target, point, torch.randn(20, 3), torch.full((20,), 0.5), 1.0, 15)
+        after, chance = annealing.transition(target, point, torch.full((20,), 0.5), 1.0, 15)
+    assert far.z.isnan().any()
+    assert float(chance.max()) == 0
+    assert torch.equal(after.z, point.z)
+    assert annealing.ais(model.exact, model.data(3), schedule=Schedule(20, 2, 15)).lower.isfinite().all()
+    with pytest.raises(ValueError, match="to satisfy the constraint"):
+        Normal(torch.tensor(math.nan), 1.0)
+
+
 def test_the_mean_weight_is_the_likelihood_however_short_the_path() -> None:
     """E[w] = p(x) exactly, with steps that know nothing of the chains that take them."""
     found = annealing.ais(LINEAR.exact, X, schedule=Schedule(6, 20_000, 2), rows=200_000)

@@ -21,7 +21,7 @@ X = LINEAR.data(30)
 GREY = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
-def decoder(offset: float = 0.0) -> LatentModel:
+def decoder() -> LatentModel:
     """Bernoulli images of 1 x 4 x 4, given values (n, 2)."""
     weight = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
 
@@ -29,7 +29,7 @@ def decoder(offset: float = 0.0) -> LatentModel:
         return Independent(Normal(torch.zeros(n, 1), 1.0), 1)
 
     def likelihood_(z: Tensor, values: Tensor) -> Independent:
-        logits = torch.cat((z, values), 1) @ weight + offset
+        logits = torch.cat((z, values), 1) @ weight
         return Independent(Bernoulli(logits=logits.reshape(-1, 1, 4, 4), validate_args=False), 3)
 
     return LatentModel(lambda n, values: normal(n), likelihood_, lambda x, values: normal(len(x)))
@@ -216,23 +216,34 @@ def test_pixels_outside_the_range_are_refused() -> None:
 
 def test_log_likelihoods_that_are_not_finite_are_refused() -> None:
     x = likelihood.binarise(GREY, "fixed")
-    broken = decoder(math.nan)
-    broken = LatentModel(broken.prior, lambda z, c: _unchecked(z, c), broken.posterior)
+    good = decoder()
+    broken = LatentModel(good.prior, _undefined, good.posterior)
     with pytest.raises(UserError, match="evidence lower bound: 6 of 6 hold NaN or infinity"):
         likelihood.elbo(broken, x, VALUES)
     with pytest.raises(UserError, match="log-likelihood bound of 10 samples: 6 of 6 hold NaN or infinity"):
         likelihood.iwae(broken, x, VALUES, samples=(10,))
 
 
-def _unchecked(z: Tensor, values: Tensor) -> Independent:
+def _undefined(z: Tensor, values: Tensor) -> Independent:
     logits = torch.full((len(z), 1, 4, 4), math.nan)
     return Independent(Bernoulli(logits=logits, validate_args=False), 3)
+
+
+def test_what_torch_refuses_is_named() -> None:
+    good = decoder()
+    strict = LatentModel(good.prior, lambda z, c: Independent(Bernoulli(good.likelihood(z, c).mean), 3), good.posterior)
+    with pytest.raises(UserError, match=r"^likelihood: Expected value argument .* within the support"):
+        likelihood.iwae(strict, GREY, VALUES, samples=(3,))
+    lost = LatentModel(good.prior, good.likelihood, lambda x, c: Independent(Normal(x.flatten(1) * math.nan, 1.0), 1))
+    with pytest.raises(UserError, match=r"^posterior: Expected parameter loc"):
+        likelihood.elbo(lost, GREY, VALUES)
 
 
 def test_bad_requests_are_refused() -> None:
     x = likelihood.binarise(GREY, "fixed")
     good = decoder()
     flat = LatentModel(good.prior, lambda z, c: good.likelihood(z, c).base_dist, good.posterior)
+    loose = LatentModel(good.prior, good.likelihood, lambda x, c: good.posterior(x, c).base_dist)
     refused = (
         ("posterior: the model has none", lambda: likelihood.elbo(LatentModel(good.prior, good.likelihood), x, VALUES)),
         ("samples: at least 1 expected, 0 given", lambda: likelihood.elbo(good, x, VALUES, samples=0)),
@@ -240,6 +251,7 @@ def test_bad_requests_are_refused() -> None:
         ("samples: at least one number", lambda: likelihood.iwae(good, x, VALUES, samples=())),
         ("conditions: one row per image expected, 5 for 6", lambda: likelihood.elbo(good, x, VALUES[:5])),
         ("images: none given", lambda: likelihood.elbo(good, x[:0], VALUES[:0])),
+        ("posterior: batch shape \\(6,\\) expected, \\(6, 1\\) given", lambda: likelihood.elbo(loose, x, VALUES)),
         ("likelihood: 120 distributions over values of shape", lambda: likelihood.elbo(flat, x, VALUES)),
         ("none, fixed or stochastic expected, `grey` given", lambda: likelihood.binarise(GREY, "grey")),
         (
