@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.metrics.inputs import check_features, check_labels
+from pipeline.metrics.inputs import check_enough, check_features, check_labels
 from pipeline.metrics.intervals import Estimate, by_standard_error, share
 from pipeline.metrics.mmd import ROWS, cubic, mmd, squared_distances
 
@@ -92,11 +92,9 @@ def frechet_infinity(real: Tensor, fake: Tensor, seed: int = 0, parts: int = 8) 
     """
     _check(real, fake, more_than_width=True)
     counts = _parts(real, fake, parts)
-    if len(counts) < 2:
-        least = 2 * EXAMPLES_A_DIMENSION * real.shape[1]
-        raise UserError(
-            f"features: {min(len(real), len(fake))} examples of {real.shape[1]} dimensions; to extrapolate takes {least}"
-        )
+    least = 2 * EXAMPLES_A_DIMENSION * real.shape[1]
+    for name, sample in (("real", real), ("fake", fake)):
+        check_enough(name, sample, least, f"the limit of a distance in {real.shape[1]} dimensions")
     return _extrapolated(real, fake, counts, _frechet_error(real, fake, Moments.of(real), Moments.of(fake)), seed)
 
 
@@ -149,6 +147,8 @@ def kid(real: Tensor, fake: Tensor) -> Estimate:
     0 is expected under equal laws, so it may be negative; down. Features (n, d), (m, d). Raises UserError for bad ones.
     """
     _check(real, fake)
+    for name, sample in (("real", real), ("fake", fake)):
+        check_enough(name, sample, 2, "a mean over pairs")
     return mmd(real.float(), fake.float(), cubic)
 
 
@@ -172,8 +172,7 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
     """
     _check(real, fake)
     for name, sample in (("real", real), ("fake", fake)):
-        if len(sample) <= neighbours:
-            raise UserError(f"{name}: {len(sample)} examples; more than the {neighbours} neighbours are needed")
+        check_enough(name, sample, neighbours + 1, f"the nearest neighbour no. {neighbours}")
     centre = real.double().mean(0)
     x, y = (real - centre).float(), (fake - centre).float()
     real_radii, fake_radii = _radii(x, neighbours), _radii(y, neighbours)
@@ -184,12 +183,11 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
         holders += held.sum(0)
         covered.append(held.amax(1))
         recalled.append((distances <= fake_radii).any(1))
+    held_by = holders.double() / neighbours
     return Neighbourhoods(
         precision=share(holders > 0),
         recall=share(torch.cat(recalled)),
-        density=by_standard_error(
-            float(holders.mean()) / neighbours, float(holders.std()) / neighbours / math.sqrt(len(holders)), least=0.0
-        ),
+        density=by_standard_error(float(held_by.mean()), float(held_by.std()) / math.sqrt(len(y)), least=0.0),
         coverage=share(torch.cat(covered)),
     )
 
