@@ -26,9 +26,9 @@ Written by `python -m benchmarks.degradations`: degraded test images of {data} a
 many a class, in the {width} features of `{judge}`. {count:,} images a row, so that rows compare; the first row of each
 table is the floor (that of the first three has the classes as they come). In brackets half of the 95% interval.
 
-FID, FID-infinity and KID rise and density and coverage fall with every degradation of single images. What is missing
-shows in recall and coverage, a shifted balance in the distances and in coverage alone: precision and density do not see
-either. Recall does not see a small patch, which spreads the images and so the balls about them.
+FID, FID-infinity and KID rise and coverage falls with every degradation. Precision and density see what is wrong with
+single images, and neither that classes are missing nor that their balance is off; recall sees what is missing, no balance
+either, and not a small patch, which spreads the images and with them the balls about them.
 
 {series}
 

@@ -36,10 +36,12 @@ class Moments:
     @staticmethod
     def of(features: Tensor) -> "Moments":
         """Of features (n, d), n >= 2."""
-        rows = features.double()
+        centred = features.to(torch.float64, copy=True)
+        mean = centred.mean(0)
+        rows = centred.sub_(mean).cpu().numpy()
         # numpy's product of a matrix with its own transpose takes half the time of torch's.
-        covariance = torch.from_numpy(np.atleast_2d(np.cov(rows.cpu().numpy(), rowvar=False)))
-        return Moments(rows.mean(0), covariance.to(rows.device), len(rows))
+        covariance = torch.from_numpy(rows.T @ rows / (len(rows) - 1))
+        return Moments(mean, covariance.to(mean.device), len(rows))
 
     def update(self, features: Tensor) -> "Moments":
         """Of these examples and further ones (n, d), n >= 2, as if they had come at once (Chan et al. 1979)."""
