@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.metrics.inputs import check_enough, check_features, check_labels
-from pipeline.metrics.intervals import Estimate, by_standard_error, share
+from pipeline.metrics.intervals import NORMAL_95, Estimate, by_standard_error
 from pipeline.metrics.mmd import ROWS, cubic, mmd, squared_distances
 
 NEIGHBOURS = 5
@@ -169,8 +169,9 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
 
     precision: share of fake points in some real ball; recall: of real points in some fake ball (Kynkaanniemi et al.
     2019, eq. 1-3); density: real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
-    hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are over the examples that
-    the mean is of, given the other sample: Wilson's for shares. Raises UserError for bad features or too few.
+    hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are by the jackknife over the
+    examples of both samples, the balls of the others left as they are; they are too narrow where a share is nearly 0, and
+    the balls of few outliers decide. Raises UserError for bad features or too few.
     """
     _check(real, fake)
     for name, sample in (("real", real), ("fake", fake)):
@@ -178,20 +179,57 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
     centre = real.double().mean(0)
     x, y = (real - centre).float(), (fake - centre).float()
     real_radii, fake_radii = _radii(x, neighbours), _radii(y, neighbours)
-    covered, recalled, holders = [], [], torch.zeros(len(y), device=y.device)
-    for block, radii in zip(x.split(ROWS), real_radii.split(ROWS), strict=True):
+    real_places, fake_places = _places(x), _places(y)
+    of_balls, of_real, of_fake = [], [], torch.zeros(len(y), 2, device=y.device)
+    blocks = zip(x.split(ROWS), real_radii.split(ROWS), real_places.split(ROWS), strict=True)
+    for block, radii, places in blocks:
         distances = squared_distances(block, y)
         held = (distances <= radii[:, None]).float()
-        holders += held.sum(0)
-        covered.append(held.amax(1))
-        recalled.append((distances <= fake_radii).any(1))
-    held_by = holders.double() / neighbours
+        of_fake += held.T @ places
+        of_balls.append(held @ fake_places)
+        of_real.append((distances <= fake_radii).float() @ fake_places)
     return Neighbourhoods(
-        precision=share(holders > 0),
-        recall=share(torch.cat(recalled)),
-        density=by_standard_error(float(held_by.mean()), float(held_by.std()) / math.sqrt(len(y)), least=0.0),
-        coverage=share(torch.cat(covered)),
+        precision=_met(of_fake, len(x)),
+        recall=_met(torch.cat(of_real), len(y)),
+        density=_density(of_fake[:, 0].double(), torch.cat(of_balls)[:, 0].double(), neighbours),
+        coverage=_met(torch.cat(of_balls), len(y)),
     )
+
+
+def _places(points: Tensor) -> Tensor:
+    """A one and the index of each point (n, 2): summed over those that a point meets, how many, and if one, which."""
+    places = torch.arange(len(points), dtype=torch.float32, device=points.device)
+    return torch.stack((torch.ones_like(places), places), 1)
+
+
+def _met(sums: Tensor, others: int) -> Estimate:
+    """The share of points that meet some of the other sample's, from their sums (n, 2) of `_places`.
+
+    The variance is that over the points plus that of what each other one alone is met by; these count twice the noise of
+    which meet, which is taken off once. Wilson's interval, of as many points as would have that variance.
+    """
+    counts, which = sums.unbind(1)
+    number, share = len(counts), float((counts > 0).double().mean())
+    alone = torch.bincount(which[counts == 1].long(), minlength=others).double() / number
+    own = share * (1 - share) / number
+    variance = own + float((alone - alone.mean()).square().sum()) - float(alone.sum()) / number
+    return _wilson(share, number * own / max(variance, own) if own else number)
+
+
+def _wilson(share: float, number: float) -> Estimate:
+    """A share with Wilson's interval, which has a width at 0 and 1 too; number: of independent examples, any positive."""
+    square = NORMAL_95**2 / number
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
+    return Estimate(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
+
+
+def _density(by_fake: Tensor, by_real: Tensor, neighbours: int) -> Estimate:
+    """From how many balls hold each fake point (m,) and how many of these each ball holds (n,); variance as in `_met`."""
+    scale = 1 / (len(by_fake) * neighbours)
+    value = float(by_fake.sum()) * scale
+    variance = float(by_fake.var() * len(by_fake) + by_real.var() * len(by_real)) * scale**2 - value * scale
+    return by_standard_error(value, math.sqrt(max(variance, 0.0)), least=0.0)
 
 
 def _radii(points: Tensor, neighbours: int) -> Tensor:

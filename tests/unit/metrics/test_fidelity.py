@@ -102,6 +102,17 @@ def test_the_error_of_kid_holds_under_one_law_too() -> None:
     assert abs(np.mean([each.value for each in found])) < 3 * spread / math.sqrt(200)
 
 
+@pytest.mark.parametrize(("counts", "shift"), [((300, 300), 0.0), ((400, 250), 0.8), ((250, 300), 1.5)])
+def test_the_errors_of_neighbourhoods_are_those_of_both_samples(counts: tuple[int, int], shift: float) -> None:
+    draws = [neighbourhoods(skewed(counts[0], 2 * n, 0, 6), skewed(counts[1], 2 * n + 1, shift, 6)) for n in range(150)]
+    for measure in ("precision", "recall", "density", "coverage"):
+        found = [getattr(each, measure) for each in draws]
+        spread = np.std([each.value for each in found])
+        assert np.mean([error(each) for each in found]) == pytest.approx(spread, rel=0.45), measure
+        true = np.mean([each.value for each in found])
+        assert np.mean([each.low <= true <= each.high for each in found]) >= 0.85, measure
+
+
 def test_float32_is_enough_for_kernels_and_neighbours() -> None:
     real, fake = skewed(1200, 5, 3.0), skewed(900, 6, 3.1)
     exact = mmd(real.double(), fake.double(), cubic)
