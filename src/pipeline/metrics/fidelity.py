@@ -53,9 +53,9 @@ class Moments:
 
 
 def frechet(real: Moments, fake: Moments) -> float:
-    """|m - n|^2 + tr(A + B - 2 (A B)^(1/2)): the squared Frechet or 2-Wasserstein distance of two normal laws; down.
+    """|a - b|^2 + tr(A + B - 2 (A B)^(1/2)): the squared Frechet or 2-Wasserstein distance of two normal laws; down.
 
-    m, n are the means and A, B the covariances (Dowson and Landau 1982). The trace of the root is the sum of the
+    a, b are the means and A, B the covariances (Dowson and Landau 1982). The trace of the root is the sum of the
     singular values of A^(1/2) B^(1/2), which holds for singular A or B too.
     """
     kept = torch.linalg.svdvals(_root(real.covariance) @ _root(fake.covariance)).sum()
@@ -72,9 +72,10 @@ def _root(covariance: Tensor) -> Tensor:
 def frechet_distance(real: Tensor, fake: Tensor) -> Estimate:
     """Frechet distance (FID; Heusel et al. 2017, eq. 6) of features (n, d) and (m, d), n and m above d; 0 or more; down.
 
-    The interval is by the delta method, with the influence of an example x of the fake ones
+    That of the normal laws of their means a, b and covariances A, B; see `frechet`. The interval is by the delta method,
+    with the influence of an example x of the fake ones
 
-        2 (n - m).(x - n) + (x - n)' G (x - n) - tr(G B),   G = 1 - A^(1/2) (A^(1/2) B A^(1/2))^(-1/2) A^(1/2)
+        2 (b - a).(x - b) + (x - b)' G (x - b) - tr(G B),   G = 1 - A^(1/2) (A^(1/2) B A^(1/2))^(-1/2) A^(1/2)
 
     and the like of a real one. It is about what is expected at these sizes, which is above the distance of the laws:
     see `frechet_infinity`. Raises UserError for bad features.
@@ -168,7 +169,7 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
     """How the balls about one sample's points, out to the k-th nearest other one (k = `neighbours`), hold the other's.
 
     precision: share of fake points in some real ball; recall: of real points in some fake ball (Kynkaanniemi et al.
-    2019, eq. 1-3); density: real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
+    2019, eq. 1-3); density: number of real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
     hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are by the jackknife over the
     examples of both samples, the balls of the others left as they are; they are too narrow where a share is nearly 0, and
     the balls of few outliers decide. Raises UserError for bad features or too few.

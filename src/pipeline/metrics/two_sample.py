@@ -114,7 +114,7 @@ def relative_mmd_test(
     _check((("reference", reference), ("first", first), ("second", second)))
     kernel = gaussian(*(bandwidths or (median_distance(reference, seed),)))
     value, error = mmd_difference(reference.double(), first.double(), second.double(), kernel)
-    return Tested(by_standard_error(value, error), float(stats.norm.sf(value / error)))
+    return Tested(by_standard_error(value, error), float(stats.norm.sf(value, scale=max(error, np.finfo(float).tiny))))
 
 
 @dataclass(frozen=True)

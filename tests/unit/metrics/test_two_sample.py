@@ -57,6 +57,7 @@ def test_every_test_is_sure_of_what_is_plain() -> None:
     assert classifier_test(same, far + 1, "neighbours").p_value < 1e-6
     assert relative_mmd_test(same, farther, far).p_value < 1e-3
     assert relative_mmd_test(same, far, farther).p_value > 1 - 1e-3
+    assert relative_mmd_test(same, torch.ones(20, 3), torch.ones(20, 3)).p_value == 0.5
 
 
 def test_power_grows_with_the_shift() -> None:
