@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.metrics.inputs import check_features, check_labels
-from pipeline.metrics.intervals import Estimate, by_standard_error, share
+from pipeline.metrics.inputs import check_enough, check_features, check_labels
+from pipeline.metrics.intervals import NORMAL_95, Estimate, by_standard_error
 from pipeline.metrics.mmd import ROWS, cubic, mmd, squared_distances
 
 NEIGHBOURS = 5
@@ -36,10 +36,12 @@ class Moments:
     @staticmethod
     def of(features: Tensor) -> "Moments":
         """Of features (n, d), n >= 2."""
-        rows = features.double()
+        centred = features.to(torch.float64, copy=True)
+        mean = centred.mean(0)
+        rows = centred.sub_(mean).cpu().numpy()
         # numpy's product of a matrix with its own transpose takes half the time of torch's.
-        covariance = torch.from_numpy(np.atleast_2d(np.cov(rows.cpu().numpy(), rowvar=False)))
-        return Moments(rows.mean(0), covariance.to(rows.device), len(rows))
+        covariance = torch.from_numpy(rows.T @ rows / (len(rows) - 1))
+        return Moments(mean, covariance.to(mean.device), len(rows))
 
     def update(self, features: Tensor) -> "Moments":
         """Of these examples and further ones (n, d), n >= 2, as if they had come at once (Chan et al. 1979)."""
@@ -51,9 +53,9 @@ class Moments:
 
 
 def frechet(real: Moments, fake: Moments) -> float:
-    """|m - n|^2 + tr(A + B - 2 (A B)^(1/2)): the squared Frechet or 2-Wasserstein distance of two normal laws; down.
+    """|a - b|^2 + tr(A + B - 2 (A B)^(1/2)): the squared Frechet or 2-Wasserstein distance of two normal laws; down.
 
-    m, n are the means and A, B the covariances (Dowson and Landau 1982). The trace of the root is the sum of the
+    a, b are the means and A, B the covariances (Dowson and Landau 1982). The trace of the root is the sum of the
     singular values of A^(1/2) B^(1/2), which holds for singular A or B too.
     """
     kept = torch.linalg.svdvals(_root(real.covariance) @ _root(fake.covariance)).sum()
@@ -70,9 +72,10 @@ def _root(covariance: Tensor) -> Tensor:
 def frechet_distance(real: Tensor, fake: Tensor) -> Estimate:
     """Frechet distance (FID; Heusel et al. 2017, eq. 6) of features (n, d) and (m, d), n and m above d; 0 or more; down.
 
-    The interval is by the delta method, with the influence of an example x of the fake ones
+    That of the normal laws of their means a, b and covariances A, B; see `frechet`. The interval is by the delta method,
+    with the influence of an example x of the fake ones
 
-        2 (n - m).(x - n) + (x - n)' G (x - n) - tr(G B),   G = 1 - A^(1/2) (A^(1/2) B A^(1/2))^(-1/2) A^(1/2)
+        2 (b - a).(x - b) + (x - b)' G (x - b) - tr(G B),   G = 1 - A^(1/2) (A^(1/2) B A^(1/2))^(-1/2) A^(1/2)
 
     and the like of a real one. It is about what is expected at these sizes, which is above the distance of the laws:
     see `frechet_infinity`. Raises UserError for bad features.
@@ -92,11 +95,9 @@ def frechet_infinity(real: Tensor, fake: Tensor, seed: int = 0, parts: int = 8) 
     """
     _check(real, fake, more_than_width=True)
     counts = _parts(real, fake, parts)
-    if len(counts) < 2:
-        least = 2 * EXAMPLES_A_DIMENSION * real.shape[1]
-        raise UserError(
-            f"features: {min(len(real), len(fake))} examples of {real.shape[1]} dimensions; to extrapolate takes {least}"
-        )
+    least = 2 * EXAMPLES_A_DIMENSION * real.shape[1]
+    for name, sample in (("real", real), ("fake", fake)):
+        check_enough(name, sample, least, f"the limit of a distance in {real.shape[1]} dimensions")
     return _extrapolated(real, fake, counts, _frechet_error(real, fake, Moments.of(real), Moments.of(fake)), seed)
 
 
@@ -149,6 +150,8 @@ def kid(real: Tensor, fake: Tensor) -> Estimate:
     0 is expected under equal laws, so it may be negative; down. Features (n, d), (m, d). Raises UserError for bad ones.
     """
     _check(real, fake)
+    for name, sample in (("real", real), ("fake", fake)):
+        check_enough(name, sample, 2, "a mean over pairs")
     return mmd(real.float(), fake.float(), cubic)
 
 
@@ -166,32 +169,68 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
     """How the balls about one sample's points, out to the k-th nearest other one (k = `neighbours`), hold the other's.
 
     precision: share of fake points in some real ball; recall: of real points in some fake ball (Kynkaanniemi et al.
-    2019, eq. 1-3); density: real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
-    hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are over the examples that
-    the mean is of, given the other sample: Wilson's for shares. Raises UserError for bad features or too few.
+    2019, eq. 1-3); density: number of real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
+    hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are by the jackknife over the
+    examples of both samples, the balls of the others left as they are; they are too narrow where a share is nearly 0, and
+    the balls of few outliers decide. Raises UserError for bad features or too few.
     """
     _check(real, fake)
     for name, sample in (("real", real), ("fake", fake)):
-        if len(sample) <= neighbours:
-            raise UserError(f"{name}: {len(sample)} examples; more than the {neighbours} neighbours are needed")
+        check_enough(name, sample, neighbours + 1, f"the nearest neighbour no. {neighbours}")
     centre = real.double().mean(0)
     x, y = (real - centre).float(), (fake - centre).float()
     real_radii, fake_radii = _radii(x, neighbours), _radii(y, neighbours)
-    covered, recalled, holders = [], [], torch.zeros(len(y), device=y.device)
-    for block, radii in zip(x.split(ROWS), real_radii.split(ROWS), strict=True):
+    real_places, fake_places = _places(x), _places(y)
+    of_balls, of_real, of_fake = [], [], torch.zeros(len(y), 2, device=y.device)
+    blocks = zip(x.split(ROWS), real_radii.split(ROWS), real_places.split(ROWS), strict=True)
+    for block, radii, places in blocks:
         distances = squared_distances(block, y)
         held = (distances <= radii[:, None]).float()
-        holders += held.sum(0)
-        covered.append(held.amax(1))
-        recalled.append((distances <= fake_radii).any(1))
+        of_fake += held.T @ places
+        of_balls.append(held @ fake_places)
+        of_real.append((distances <= fake_radii).float() @ fake_places)
     return Neighbourhoods(
-        precision=share(holders > 0),
-        recall=share(torch.cat(recalled)),
-        density=by_standard_error(
-            float(holders.mean()) / neighbours, float(holders.std()) / neighbours / math.sqrt(len(holders)), least=0.0
-        ),
-        coverage=share(torch.cat(covered)),
+        precision=_met(of_fake, len(x)),
+        recall=_met(torch.cat(of_real), len(y)),
+        density=_density(of_fake[:, 0].double(), torch.cat(of_balls)[:, 0].double(), neighbours),
+        coverage=_met(torch.cat(of_balls), len(y)),
     )
+
+
+def _places(points: Tensor) -> Tensor:
+    """A one and the index of each point (n, 2): summed over those that a point meets, how many, and if one, which."""
+    places = torch.arange(len(points), dtype=torch.float32, device=points.device)
+    return torch.stack((torch.ones_like(places), places), 1)
+
+
+def _met(sums: Tensor, others: int) -> Estimate:
+    """The share of points that meet some of the other sample's, from their sums (n, 2) of `_places`.
+
+    The variance is that over the points plus that of what each other one alone is met by; these count twice the noise of
+    which meet, which is taken off once. Wilson's interval, of as many points as would have that variance.
+    """
+    counts, which = sums.unbind(1)
+    number, share = len(counts), float((counts > 0).double().mean())
+    alone = torch.bincount(which[counts == 1].long(), minlength=others).double() / number
+    own = share * (1 - share) / number
+    variance = own + float((alone - alone.mean()).square().sum()) - float(alone.sum()) / number
+    return _wilson(share, number * own / max(variance, own) if own else number)
+
+
+def _wilson(share: float, number: float) -> Estimate:
+    """A share with Wilson's interval, which has a width at 0 and 1 too; number: of independent examples, any positive."""
+    square = NORMAL_95**2 / number
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
+    return Estimate(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
+
+
+def _density(by_fake: Tensor, by_real: Tensor, neighbours: int) -> Estimate:
+    """From how many balls hold each fake point (m,) and how many of these each ball holds (n,); variance as in `_met`."""
+    scale = 1 / (len(by_fake) * neighbours)
+    value = float(by_fake.sum()) * scale
+    variance = float(by_fake.var() * len(by_fake) + by_real.var() * len(by_real)) * scale**2 - value * scale
+    return by_standard_error(value, math.sqrt(max(variance, 0.0)), least=0.0)
 
 
 def _radii(points: Tensor, neighbours: int) -> Tensor:

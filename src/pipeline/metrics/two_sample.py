@@ -17,9 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from pipeline.errors import UserError
 from pipeline.metrics.fidelity import frechet_distance
-from pipeline.metrics.inputs import check_features, check_labels
+from pipeline.metrics.inputs import check_enough, check_features, check_labels
 from pipeline.metrics.intervals import Estimate, by_standard_error, share
 from pipeline.metrics.mmd import ROWS, Kernel, gaussian, median_distance, mmd, mmd_difference
 
@@ -115,7 +114,7 @@ def relative_mmd_test(
     _check((("reference", reference), ("first", first), ("second", second)))
     kernel = gaussian(*(bandwidths or (median_distance(reference, seed),)))
     value, error = mmd_difference(reference.double(), first.double(), second.double(), kernel)
-    return Tested(by_standard_error(value, error), float(stats.norm.sf(value / error)))
+    return Tested(by_standard_error(value, error), float(stats.norm.sf(value, scale=max(error, np.finfo(float).tiny))))
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,10 @@ def per_class(
     bandwidth = sum(median_distance(each, seed) for each, _ in pairs) / values
     found = []
     for value, (known, made) in enumerate(pairs):
-        try:
-            frechet = frechet_distance(known, made)
-        except UserError as error:
-            raise UserError(f"class {value}: {error}") from None
+        check_features(f"real of class {value}", known, more_than_width=True)
+        check_features(f"edits to class {value}", made, more_than_width=True)
         tested = mmd_test(known, made, (bandwidth,), permutations, seed)
-        found.append(ClassTests(tested, classifier_test(known, made, seed=seed), frechet))
+        found.append(ClassTests(tested, classifier_test(known, made, seed=seed), frechet_distance(known, made)))
     return found
 
 
@@ -204,5 +201,4 @@ def _check(samples: tuple[tuple[str, Tensor], ...], least: int = 2) -> None:
     width = samples[0][1].shape[-1]
     for name, sample in samples:
         check_features(name, sample, width)
-        if len(sample) < least:
-            raise UserError(f"{name}: {len(sample)} examples; at least {least} are needed")
+        check_enough(name, sample, least, "a two-sample test")
