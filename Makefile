@@ -59,8 +59,8 @@ $(STAMP): requirements.lock pyproject.toml
 
 lock: setup
 	@$(PIP) pip-tools
-	@$(BIN)/pip-compile --quiet --extra ops --extra dev --generate-hashes --unsafe-package torch \
-	    --unsafe-package torchvision --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras \
+	@$(BIN)/pip-compile --quiet --extra ops --extra dev --generate-hashes --unsafe-package torch --no-annotate \
+	    --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras \
 	    --output-file requirements.lock pyproject.toml
 	@sed -i -e '/^# WARNING/,$$d' -e '1i $(LOCK_TITLE)' requirements.lock
 	@sed -i -e '$${/^$$/d}' requirements.lock
