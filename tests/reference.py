@@ -1,7 +1,7 @@
 """torch-fidelity's metrics of features, to hold ours against.
 
 Its package imports torchvision, which this project does without; the three modules that compute on features do not need
-it. So they are imported below a bare parent, with nothing in the place of `torch_fidelity.utils`, where images are read.
+it. So they are imported below a bare parent, with nothing in the place of `torch_fidelity.utils`, which reads images.
 """
 
 import importlib
