@@ -27,8 +27,8 @@ many a class, in the {width} features of `{judge}`. {count:,} images a row, so t
 table is the floor (that of the first three has the classes as they come). In brackets half of the 95% interval.
 
 FID, FID-infinity and KID rise and coverage falls with every degradation. Precision and density see what is wrong with
-single images, and neither that classes are missing nor that their balance is off; recall sees what is missing, no balance
-either, and not a small patch, which spreads the images and with them the balls about them.
+single images, and neither that classes are missing nor that their balance is off; recall sees what is missing, no
+balance either, and not a small patch, which spreads the images and with them the balls about them.
 
 {series}
 

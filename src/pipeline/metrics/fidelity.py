@@ -70,10 +70,10 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> Estimate:
-    """Frechet distance (FID; Heusel et al. 2017, eq. 6) of features (n, d) and (m, d), n and m above d; 0 or more; down.
+    """Frechet distance (FID; Heusel et al. 2017, eq. 6) of features (n, d), (m, d), n and m above d; at least 0; down.
 
-    That of the normal laws of their means a, b and covariances A, B; see `frechet`. The interval is by the delta method,
-    with the influence of an example x of the fake ones
+    That of the normal laws of their means a, b and covariances A, B; see `frechet`. The interval is by the delta
+    method, with the influence of an example x of the fake ones
 
         2 (b - a).(x - b) + (x - b)' G (x - b) - tr(G B),   G = 1 - A^(1/2) (A^(1/2) B A^(1/2))^(-1/2) A^(1/2)
 
@@ -169,10 +169,14 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = NEIGHBOURS) -> 
     """How the balls about one sample's points, out to the k-th nearest other one (k = `neighbours`), hold the other's.
 
     precision: share of fake points in some real ball; recall: of real points in some fake ball (Kynkaanniemi et al.
-    2019, eq. 1-3); density: number of real balls that hold a fake point, mean over these, by k; coverage: share of real balls that
-    hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). The intervals are by the jackknife over the
-    examples of both samples, the balls of the others left as they are; they are too narrow where a share is nearly 0, and
-    the balls of few outliers decide. Raises UserError for bad features or too few.
+    2019, eq. 1-3); density: number of real balls that hold a fake point, mean over these, by k; coverage: share of real
+    balls that hold a fake point (Naeem et al. 2020, eq. 5-6). Features (n, d), (m, d). Raises UserError for bad
+    features or too few.
+
+    The intervals are by the jackknife over the examples of both samples, with the balls of the others left as they are.
+    In trials with 250 to 1,000 skewed examples in 6 and 16 dimensions they held the expectation of precision, recall
+    and coverage in 89 to 99% of draws, and that of density in 87 to 99%, down to about 0.15; below 0.1, where the balls
+    of a few outliers decide, that of precision in 79% at worst and that of density in 73%.
     """
     _check(real, fake)
     for name, sample in (("real", real), ("fake", fake)):
@@ -206,8 +210,8 @@ def _places(points: Tensor) -> Tensor:
 def _met(sums: Tensor, others: int) -> Estimate:
     """The share of points that meet some of the other sample's, from their sums (n, 2) of `_places`.
 
-    The variance is that over the points plus that of what each other one alone is met by; these count twice the noise of
-    which meet, which is taken off once. Wilson's interval, of as many points as would have that variance.
+    The variance is that over the points plus that of what each other one alone meets; these count twice the noise of
+    which meet, so that it is taken off once. Wilson's interval, of as many points as would have that variance.
     """
     counts, which = sums.unbind(1)
     number, share = len(counts), float((counts > 0).double().mean())
@@ -218,7 +222,7 @@ def _met(sums: Tensor, others: int) -> Estimate:
 
 
 def _wilson(share: float, number: float) -> Estimate:
-    """A share with Wilson's interval, which has a width at 0 and 1 too; number: of independent examples, any positive."""
+    """A share with Wilson's interval, which has a width at 0 and 1 too; number: of independent examples, above 0."""
     square = NORMAL_95**2 / number
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
@@ -226,7 +230,7 @@ def _wilson(share: float, number: float) -> Estimate:
 
 
 def _density(by_fake: Tensor, by_real: Tensor, neighbours: int) -> Estimate:
-    """From how many balls hold each fake point (m,) and how many of these each ball holds (n,); variance as in `_met`."""
+    """From how many balls hold each fake point (m,), and how many of these each ball holds (n,); as in `_met`."""
     scale = 1 / (len(by_fake) * neighbours)
     value = float(by_fake.sum()) * scale
     variance = float(by_fake.var() * len(by_fake) + by_real.var() * len(by_real)) * scale**2 - value * scale

@@ -40,7 +40,7 @@ def mmd_test(
     permutations: int = 199,
     seed: int = 0,
 ) -> Tested:
-    """The squared MMD under Gaussian kernels, with its p-value by permutation (Gretton et al. 2012; see `mmd.gaussian`).
+    """The squared MMD under Gaussian kernels (`mmd.gaussian`), with its p-value by permutation (Gretton et al. 2012).
 
     x (n, d), y (m, d), 2 or more each; bandwidths: otherwise the median distance within the pooled sample. The p-value,
     (1 + number of permutations with no smaller an MMD) / (1 + permutations), is exact at any size, if the bandwidths do
@@ -82,8 +82,8 @@ def classifier_test(
     """The accuracy at which a classifier tells held-out examples of x from those of y (Lopez-Paz and Oquab 2017).
 
     As many of each, drawn by the seed, half of them to learn from: a logistic regression of standardised features, or
-    the majority of the sqrt(n) nearest. 1/2 is expected under equal laws, 1 where they are easily told apart. The p-value
-    is Fisher's, exact at any size where theirs is asymptotic. x (n, d), y (m, d), 4 or more each. Raises UserError.
+    the majority of the sqrt(n) nearest. 1/2 is expected under equal laws, 1 where they are easily told apart. The
+    p-value is Fisher's, exact at any size where theirs is asymptotic. x (n, d), y (m, d), 4 or more each. Raises UserError.
     """
     _check((("x", x), ("y", y)), least=4)
     generator = torch.Generator().manual_seed(seed)
@@ -106,8 +106,8 @@ def relative_mmd_test(
 ) -> Tested:
     """Whether `first` is farther from the reference than `second` is (Bounliphone et al. 2016, section 3).
 
-    The estimate is MMD^2(reference, first) - MMD^2(reference, second), below 0 where the first is nearer; the p-value is
-    one-sided, small where it is above. The two share the reference and so are correlated: their difference is normal in
+    The estimate is MMD^2(reference, first) - MMD^2(reference, second), below 0 where the first is nearer; the p-value
+    is one-sided, small where it is above. The two share the reference and so are correlated: their difference is normal in
     the limit, with the variance of its own first-order terms. Features (n, d), (m, d), (l, d), 2 or more each;
     bandwidths: otherwise the median distance within the reference. Raises UserError for bad features.
     """

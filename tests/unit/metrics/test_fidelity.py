@@ -102,15 +102,15 @@ def test_the_error_of_kid_holds_under_one_law_too() -> None:
     assert abs(np.mean([each.value for each in found])) < 3 * spread / math.sqrt(200)
 
 
-@pytest.mark.parametrize(("counts", "shift"), [((300, 300), 0.0), ((400, 250), 0.8), ((250, 300), 1.5)])
-def test_the_errors_of_neighbourhoods_are_those_of_both_samples(counts: tuple[int, int], shift: float) -> None:
-    draws = [neighbourhoods(skewed(counts[0], 2 * n, 0, 6), skewed(counts[1], 2 * n + 1, shift, 6)) for n in range(150)]
-    for measure in ("precision", "recall", "density", "coverage"):
+@pytest.mark.parametrize(("counts", "shift"), [((300, 300), 0.0), ((400, 250), 0.8), ((250, 300), 1.2)])
+def test_the_intervals_of_neighbourhoods_take_both_samples_as_drawn(counts: tuple[int, int], shift: float) -> None:
+    """In the range for which they are said to hold, where 300 draws leave 2% to chance."""
+    draws = [neighbourhoods(skewed(counts[0], 2 * n, 0, 6), skewed(counts[1], 2 * n + 1, shift, 6)) for n in range(300)]
+    for measure, least in {"precision": 0.87, "recall": 0.87, "density": 0.85, "coverage": 0.87}.items():
         found = [getattr(each, measure) for each in draws]
-        spread = np.std([each.value for each in found])
-        assert np.mean([error(each) for each in found]) == pytest.approx(spread, rel=0.45), measure
-        true = np.mean([each.value for each in found])
-        assert np.mean([each.low <= true <= each.high for each in found]) >= 0.85, measure
+        expected, spread = np.mean([each.value for each in found]), np.std([each.value for each in found])
+        assert 0.8 < np.mean([error(each) for each in found]) / spread < 1.5, measure
+        assert np.mean([each.low <= expected <= each.high for each in found]) >= least, measure
 
 
 def test_float32_is_enough_for_kernels_and_neighbours() -> None:
