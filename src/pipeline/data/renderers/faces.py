@@ -17,7 +17,7 @@ from pipeline.data.renderers.scene import FULL, GRID, Factor, Renderer, Row
 
 BACKGROUND, SHIRT, SKIN, SHADE, HAIR, WHITE, DARK, LIPS, FRAME, LENS = range(10)
 
-SKINS = {"pale": (250, 218, 190), "tan": (226, 172, 124), "brown": (164, 106, 66), "dark": (98, 62, 44)}
+SKINS = {"pale": (250, 218, 190), "tan": (226, 172, 124), "brown": (146, 92, 56), "dark": (84, 52, 38)}
 HAIRS = {"black": (26, 22, 26), "blond": (236, 200, 84), "red": (186, 70, 22), "grey": (164, 164, 172)}
 FRAMES = {
     "none": (0, 0, 0),
@@ -31,7 +31,7 @@ ALWAYS = {
     SHIRT: (70, 110, 84),
     WHITE: (250, 250, 250),
     DARK: (24, 20, 24),
-    LIPS: (206, 40, 62),
+    LIPS: (232, 52, 88),
     LENS: (44, 44, 58),
 }
 LIGHTS = {"left": (FULL, 144), "front": (224, 224), "right": (144, FULL)}
@@ -53,7 +53,7 @@ ARRANGING = ("mouth", "curve", "glasses", "hair_style", "pose")
 # In sample points.
 MIDDLE, EYES, MOUTH = GRID / 2, 124, 190
 APART = 32  # of each eye from the middle of the face
-DEPTHS = {"slight": 10, "clear": 22, "strong": 34}  # from the middle of the lips to their corners
+DEPTHS = {"slight": 8, "clear": 22, "strong": 36}  # from the middle of the lips to their corners
 HEAD_MOVES, FACE_MOVES = 6, 16  # with each step of the pose: what is in front moves more, so the head seems to turn
 
 Layer = tuple[np.ndarray, int]  # an area, and the material that covers it
@@ -71,7 +71,7 @@ def _face(pose: int) -> float:
 
 @cache
 def _mouth(kind: str, curve: str, pose: int) -> list[Layer]:
-    across = (X - _face(pose)) / 38
+    across = (X - _face(pose)) / 40
     depth = DEPTHS[curve] if kind == "smile" else -DEPTHS[curve]
     lips = abs(Y - MOUTH - depth * (0.5 - across**2)) < 8 - 3 * across**2
     return [(lips & (abs(across) < 1), LIPS)]
@@ -125,7 +125,7 @@ def _hair(style: str, pose: int) -> tuple[np.ndarray, np.ndarray]:
         curls = [ellipse(head + 88 * math.sin(turn), 112 - 84 * math.cos(turn), 32, 32) for turn in turns]
         return np.logical_or.reduce(curls), front
     feet = [(step, head + 26 * step, 90 + 3 * step**2) for step in range(-3, 4)]
-    spikes = [polygon([(x - 22, foot), (x + 6 * step, foot - 86), (x + 22, foot)]) for step, x, foot in feet]
+    spikes = [polygon([(x - 22, foot), (x + 6 * step, foot - 85.7), (x + 22, foot)]) for step, x, foot in feet]
     return np.logical_or.reduce(spikes), front
 
 

@@ -43,8 +43,9 @@ class Reader:
         # Most materials are where they are whatever most factors say.
         self.maps, places = torch.unique(shares.flatten(0, 1), dim=0, return_inverse=True)
         self.places = places.view(shares.shape[:2])
-        pictures = renderer.render(self.rows, SIZE).flatten(1)
-        self.squares = torch.cat([(part.float() / 255).square().sum(1) for part in pictures.split(2000)])
+        self.squares = torch.empty(renderer.count)
+        for part in self.kinds.argsort(stable=True).split(2000):
+            self.squares[part] = renderer.exact(self.rows[part], SIZE).square().flatten(1).sum(1)
 
     def __call__(self, images: Tensor) -> Reading:
         """images: (n, 3, size, size) float, 0..1. Raises UserError if they are anything else."""

@@ -124,16 +124,24 @@ class Renderer:
 
         Raises UserError if the rows are not this renderer's, or the size is none of SIZES.
         """
+        return self._drawn(rows, size, torch.uint8, _rounded)
+
+    def exact(self, rows: Tensor, size: int) -> Tensor:
+        """The same before it is rounded to bytes: float32, 0..1."""
+        return self._drawn(rows, size, torch.float32, _divided)
+
+    def _drawn(self, rows: Tensor, size: int, dtype: torch.dtype, finish: Callable[[Tensor, int], Tensor]) -> Tensor:
         self.check(rows)
         if size not in SIZES:
             raise UserError(f"{self.name}: size {' or '.join(map(str, SIZES))} expected, {size} given")
-        images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
+        images = torch.empty(len(rows), 3, size, size, dtype=dtype)
+        whole = GRID**2 // size * 2 * FULL
         kinds, which = torch.unique(self.arranged(rows), dim=0, return_inverse=True)
         for start in range(0, len(kinds), CHUNK):
             shares = self.shares(kinds[start : start + CHUNK], size)
             here = ((which >= start) & (which < start + CHUNK)).nonzero().flatten()
             for part in here.split(ROWS):
-                images[part] = self._lit(rows[part], shares[which[part] - start], size)
+                images[part] = finish(self._lit(rows[part], shares[which[part] - start], size), whole)
         return images
 
     def arranged(self, rows: Tensor) -> Tensor:
@@ -149,12 +157,18 @@ class Renderer:
         return torch.stack(means, 1)
 
     def _lit(self, rows: Tensor, shares: Tensor, size: int) -> Tensor:
-        points = (GRID // size) ** 2
-        # Whole numbers below 2**24: float32 holds them exactly.
-        sums = torch.bmm(self.colours(rows).float().transpose(1, 2), shares * points).to(torch.int32)
+        """Sums over points, times light: whole numbers, (n, 3, size, size) int32."""
+        # Below 2**24, which float32 holds exactly.
+        sums = torch.bmm(self.colours(rows).float().transpose(1, 2), shares * (GRID // size) ** 2).to(torch.int32)
         middles = 2 * torch.arange(size) + 1
         left, right = self.light(rows).unsqueeze(2).unbind(1)
         light = (left * (2 * size - middles) + right * middles).to(torch.int32)
-        total = sums.unflatten(2, (size, size)) * light[:, None, None, :]
-        whole = points * FULL * 2 * size
-        return torch.div(2 * total + whole, 2 * whole, rounding_mode="floor").to(torch.uint8)
+        return sums.unflatten(2, (size, size)) * light[:, None, None, :]
+
+
+def _rounded(sums: Tensor, whole: int) -> Tensor:
+    return torch.div(2 * sums + whole, 2 * whole, rounding_mode="floor").to(torch.uint8)
+
+
+def _divided(sums: Tensor, whole: int) -> Tensor:
+    return sums.float() / (255 * whole)

@@ -45,7 +45,7 @@ def _heart() -> list[tuple[float, float]]:
 TURNABLE = {
     "heart": normal(_heart()),
     "arrow": normal([(0, -4), (4, 0.5), (1.5, 0.5), (1.5, 4), (-1.5, 4), (-1.5, 0.5), (-4, 0.5)]),
-    "ell": normal([(-2, -3), (0, -3), (0, 1), (3, 1), (3, 3), (-2, 3)]),
+    "ell": normal([(-2, -3), (0, -3), (0, 1), (2.7, 1), (2.7, 3), (-2, 3)]),
 }
 FIGURES = SHAPES | TURNABLE
 
