@@ -40,7 +40,7 @@ def mmd_test(
     permutations: int = 199,
     seed: int = 0,
 ) -> Tested:
-    """The squared MMD under Gaussian kernels (`mmd.gaussian`), with its p-value by permutation (Gretton et al. 2012).
+    """The squared MMD under Gaussian kernels, with its p-value by permutation (Gretton et al. 2012).
 
     x (n, d), y (m, d), 2 or more each; bandwidths: otherwise the median distance within the pooled sample. The p-value,
     (1 + number of permutations with no smaller an MMD) / (1 + permutations), is exact at any size, if the bandwidths do
@@ -83,7 +83,8 @@ def classifier_test(
 
     As many of each, drawn by the seed, half of them to learn from: a logistic regression of standardised features, or
     the majority of the sqrt(n) nearest. 1/2 is expected under equal laws, 1 where they are easily told apart. The
-    p-value is Fisher's, exact at any size where theirs is asymptotic. x (n, d), y (m, d), 4 or more each. Raises UserError.
+    p-value is Fisher's, exact at any size where theirs is asymptotic. x (n, d), y (m, d), 4 or more each. Raises
+    UserError for bad features.
     """
     _check((("x", x), ("y", y)), least=4)
     generator = torch.Generator().manual_seed(seed)
