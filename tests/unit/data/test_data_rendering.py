@@ -230,6 +230,14 @@ def test_factors_that_do_not_fit_the_images_are_damage(prepared: Path, tmp_path:
             data.load(tmp_path, "test")
 
 
+def test_damaged_factors_in_info_are_named(prepared: Path, tmp_path: Path) -> None:
+    content = json.loads((prepared / "info.json").read_text())
+    for factors in (3, [3], [{"name": "shape"}]):
+        (tmp_path / "info.json").write_text(json.dumps(content | {"factors": factors}))
+        with pytest.raises(UserError, match=r"info\.json: damaged"):
+            data.info(tmp_path)
+
+
 def test_nothing_is_added_to_rendered_data(bigness: str, raw: Path, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / "new" / "big").mkdir(parents=True)
