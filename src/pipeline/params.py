@@ -29,13 +29,22 @@ class Dataset(Section):
 
 
 class Metrics(Section):
-    """edits: images edited or sampled; bootstrap: resamples per interval; the rest: the L2 attack of
-    `accuracy_adversarial` (radius with pixels in 0..1), made on the first so many examples."""
+    """How much is measured.
+
+    edits: images edited or sampled, and real ones that they are held against; bootstrap: resamples per interval;
+    neighbours: the k of precision, recall, density and coverage; permutations: of the two-sample tests;
+    adversarial_*: radii of the attacks (pixels in 0..1), their gradient steps, restarts from random points, and the
+    examples attacked.
+    """
 
     edits: int = pydantic.Field(gt=1)
     bootstrap: int = pydantic.Field(gt=0)
+    neighbours: int = pydantic.Field(default=5, gt=0)
+    permutations: int = pydantic.Field(default=199, gt=0)
     adversarial_radius: float = pydantic.Field(gt=0)
+    adversarial_radius_linf: float = pydantic.Field(default=0.1, gt=0)
     adversarial_steps: int = pydantic.Field(gt=0)
+    adversarial_restarts: int = pydantic.Field(default=1, ge=0)
     adversarial_examples: int = pydantic.Field(gt=0)
 
 

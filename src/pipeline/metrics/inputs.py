@@ -46,6 +46,12 @@ def check_features(name: str, features: Tensor, width: int | None = None, more_t
         )
 
 
+def check_enough(name: str, examples: Tensor, least: int, use: str) -> None:
+    """use: what needs `least` examples. Raises UserError if there are fewer."""
+    if len(examples) < least:
+        raise UserError(f"{name}: {len(examples)} examples; {use} needs at least {least}")
+
+
 def check_labels(name: str, labels: Tensor, count: int, values: int, every: bool = False) -> None:
     """Labels must be (count,) integers in 0..values-1; every: each value must occur. Raises UserError."""
     if labels.dim() != 1 or labels.is_floating_point() or len(labels) != count:

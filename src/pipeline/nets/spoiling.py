@@ -58,3 +58,30 @@ def distance_to_a_line(images: Tensor, where: Tensor) -> Tensor:
     y = torch.linspace(-1, 1, height, dtype=images.dtype, device=images.device).view(1, 1, -1, 1)
     x = torch.linspace(-1, 1, width, dtype=images.dtype, device=images.device).view(1, 1, 1, -1)
     return torch.cos(angle) * x + torch.sin(angle) * y - offset
+
+
+def degraded(images: Tensor, noise: Tensor, chance: Tensor) -> Tensor:
+    """Images that still show what they showed, but that nobody would take for data: faded, blurred or noisy.
+
+    images: (n, c, h, w) in 0..1; noise: standard normal, of the images' shape; chance: (n, 3) standard normal: the way,
+    its strength, and the grey that a faded image fades to. With probability 0.4 the contrast falls below a half, with
+    0.3 the image is blurred by 7 to 11% of its height (standard deviation), with 0.3 noise of 0.2 to 0.6 is added.
+    """
+    way, strength, grey = (torch.special.ndtr(column).view(-1, 1, 1, 1) for column in chance.unbind(1))
+    pale = torch.lerp(grey, images, 0.5 * strength)
+    noisy = (images + (0.2 + 0.4 * strength) * noise).clamp(0, 1)
+    return torch.where(way < 0.4, pale, torch.where(way < 0.7, torch.lerp(*blurs(images), strength), noisy))
+
+
+def blurs(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Images blurred by 7% and by 11% of their height (standard deviation of what is nearly a Gaussian)."""
+    # Two box filters of width k have the standard deviation sqrt((k^2 - 1) / 6): 2 pixels for 5, 2.83 for 7.
+    unit = max(1, round(images.shape[2] / 28))
+    once, twice = 4 * unit + 1, 6 * unit + 1
+    return tuple(box_filtered(box_filtered(images, width), width) for width in (once, twice))
+
+
+def box_filtered(images: Tensor, width: int) -> Tensor:
+    """The mean over a square of so many pixels, an odd number; the border is repeated beyond the edge."""
+    padded = F.pad(images, [width // 2] * 4, mode="replicate")
+    return F.avg_pool2d(padded, width, 1)

@@ -1,30 +1,74 @@
-"""What the two judges share: a plain classifier on augmented images, whose features serve the Frechet distance."""
+"""What the judges share: a classifier of moved images, and a guard that tells images like the data from degraded ones.
 
-from torch import nn
+    classify : judge(noise(shift(s))) == v
+    real     : guard(noise(shift(s))) == 1
+    degraded : guard(degrade(s)) == 0     degrade(s): s faded, blurred or noisy
 
-from pipeline.language import Composite, Fixed, Learner, Normal, Phase, Type, cross_entropy, equation, noise, task
-from pipeline.nets.spoiling import shifted
+An edit that can be read is not yet an image like those of the data: a classifier still reads digits that have faded to
+grey. So what is read is g judge(s) + (1 - g) uniform, with g the guard's probability that s is like the data, and a
+value counts as read where it has more than half. The guard is a net of its own: the features of the classifier serve
+the Frechet distance, and are to be of what images show.
+"""
+
+import pydantic
+from torch import Tensor, nn
+
+from pipeline.language import (
+    Composite,
+    Fixed,
+    Learner,
+    Normal,
+    Phase,
+    Type,
+    bernoulli_nll,
+    constant,
+    cross_entropy,
+    equation,
+    noise,
+    task,
+)
+from pipeline.nets.images import Features
+from pipeline.nets.spoiling import degraded, shifted
 from pipeline.systems.base import Inputs, Recipe, System
 
 
-def judge(settings: Recipe, inputs: Inputs, width: int, module: nn.Module) -> System:
-    """The supervised pattern on moved and noisy images: judge(noise(shift(s))) == v."""
-    S, V, F = inputs.S, inputs.V, Type("F", (width,))
-    features = Learner("features", (S,), F, module)
-    head = Learner("head", (F,), V, nn.Linear(width, len(inputs.values)))
-    read = Composite("judge", features, head)
+class Settings(Recipe):
+    """features: width of the penultimate layer; guard: that of the guard."""
 
-    R = Type("R", (2,))
+    features: int = pydantic.Field(default=128, gt=0)
+    guard: int = pydantic.Field(default=32, gt=0)
+
+
+def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
+    """module: images -> the features, (n, settings.features)."""
+    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", (), "bernoulli")
+    features = Learner("features", (S,), F, module)
+    head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
+    read = Composite("judge", features, head)
+    seen = nn.Sequential(Features(inputs.shape, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
+    guard = Learner("guard", (S,), G, seen)
+
+    R, C = Type("R", (2,)), Type("C", (3,))
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
+    degrade = Fixed("degrade", (S, S, C), S, body=degraded)
 
     s, v = inputs.x
-    moved = shift(s, Normal("offset", R))
-    classify = task(classify=equation(read(noise(0.1)(moved)), v, cross_entropy, trains=read))
+    moved = noise(0.1)(shift(s, Normal("offset", R)))
+    poor = degrade(s, Normal("grain", S), Normal("chance", C))
+    careful = task(
+        classify=equation(read(moved), v, cross_entropy, trains=read),
+        real=equation(guard(moved), constant(1), bernoulli_nll, trains=guard),
+        degraded=equation(guard(poor), constant(0), bernoulli_nll, trains=guard),
+    )
+
+    def classify(images: Tensor) -> Tensor:
+        like = guard.apply(images).sigmoid()[:, None]
+        return like * read.apply(images).exp() + (1 - like) / len(inputs.values)
 
     return System(
-        task=classify,
-        phases=(Phase("fit", classify, settings.steps),),
-        kept=(features, head),
-        classify=lambda images: read.apply(images).exp(),
+        task=careful,
+        phases=(Phase("fit", careful, settings.steps),),
+        kept=(features, head, guard),
+        classify=classify,
         features=features.apply,
     )

@@ -1,13 +1,13 @@
-"""The judge of validation: pooled 3x3 convolutions. It never sees test data, nor the examples of any other system."""
+"""The judge of validation: pooled 3x3 convolutions and a guard. It never sees test data, nor what any system learned from."""
 
 from pipeline.nets.images import PooledFeatures
-from pipeline.systems._judge import judge
-from pipeline.systems.base import Inputs, Recipe, System
+from pipeline.systems import _judge
+from pipeline.systems.base import Inputs, System
 
 
-class Settings(Recipe):
+class Settings(_judge.Settings):
     features: int = 96
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
-    return judge(settings, inputs, settings.features, PooledFeatures(inputs.shape, settings.features))
+    return _judge.judge(settings, inputs, PooledFeatures(inputs.shape, settings.features))

@@ -1,13 +1,12 @@
-"""The judge that reports on test data: wide strided 5x5 convolutions. It never chooses anything."""
+"""The judge that reports on test data: wide strided 5x5 convolutions and a guard. It never chooses anything."""
 
 from pipeline.nets.images import WideFeatures
-from pipeline.systems._judge import judge
-from pipeline.systems.base import Inputs, Recipe, System
+from pipeline.systems import _judge
+from pipeline.systems._judge import Settings
+from pipeline.systems.base import Inputs, System
 
-
-class Settings(Recipe):
-    features: int = 128
+__all__ = ["Settings", "build"]
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
-    return judge(settings, inputs, settings.features, WideFeatures(inputs.shape, settings.features))
+    return _judge.judge(settings, inputs, WideFeatures(inputs.shape, settings.features))

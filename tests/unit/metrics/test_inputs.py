@@ -44,6 +44,12 @@ def test_fewer_examples_than_feature_dimensions_are_refused() -> None:
         inputs.check_features("real", features, 11)
 
 
+def test_too_few_examples_are_refused() -> None:
+    inputs.check_enough("real", torch.zeros(5), 5, "a mean")
+    with pytest.raises(UserError, match="real: 5 examples; a mean needs at least 6"):
+        inputs.check_enough("real", torch.zeros(5), 6, "a mean")
+
+
 def test_wrong_labels_and_empty_classes_are_refused() -> None:
     inputs.check_labels("labels", torch.tensor([0, 2]), 2, 3)
     with pytest.raises(UserError, match="labels: no example of class 1; give some of every class"):

@@ -5,7 +5,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.nets.spoiling import distance_to_a_line, faded, overlaid, shifted, spoiled, without_a_part
+from pipeline.nets.spoiling import (
+    blurs,
+    degraded,
+    distance_to_a_line,
+    faded,
+    overlaid,
+    shifted,
+    spoiled,
+    without_a_part,
+)
 
 WAYS = {"overlaid": -1.0, "faded": 0.13, "cut": 0.7, "without a part": 1.5}  # of standard normal chance
 
@@ -73,3 +82,37 @@ def test_what_is_erased_is_black_and_the_rest_as_it_was() -> None:
     assert torch.equal(band[0], edge[1, 0].abs() <= 0.1 + 0.2 * 0.9)
     kept = found != 0
     torch.testing.assert_close(found[kept], one[kept])
+
+
+DEGRADED = {"faded": -1.0, "blurred": 0.13, "noisy": 1.5}
+
+
+def degraded_by(way: float, strength: float, image: torch.Tensor, grey: float = -9.0) -> torch.Tensor:
+    chance = torch.tensor([[way, strength, grey]]).expand(len(image), 3)
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+    return degraded(image, noise, chance)
+
+
+@pytest.mark.parametrize("way", DEGRADED.values(), ids=DEGRADED)
+@pytest.mark.parametrize("strength", [-9.0, 0.0, 9.0])
+def test_degraded_images_are_images_of_the_same_size(way: float, strength: float) -> None:
+    found = degraded_by(way, strength, images(3))
+    assert found.shape == (3, 1, 28, 28)
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+    assert (found != images(3)).flatten(1).any(1).all()
+
+
+def test_a_faded_image_keeps_at_most_half_of_its_contrast_about_its_grey() -> None:
+    torch.testing.assert_close(degraded_by(-1.0, 0.0, images(2)), images(2) / 4)
+    paler = degraded_by(-1.0, 9.0, images(2), grey=0.0)
+    torch.testing.assert_close(paler, 0.5 + (images(2) - 0.5) / 2)
+
+
+@pytest.mark.parametrize(("side", "which", "pixels"), [(28, 0, 2.0), (28, 1, 2.83), (57, 0, 3.65)])
+def test_a_blurred_point_has_the_standard_deviation_that_was_asked_for(side: int, which: int, pixels: float) -> None:
+    point = torch.zeros(1, 1, side, side)
+    point[..., side // 2, side // 2] = 1
+    spread = blurs(point)[which][0, 0].double()
+    across = torch.arange(side) - side // 2
+    assert float(spread.sum()) == pytest.approx(1, abs=1e-6)
+    assert float((spread.sum(0) * across**2).sum().sqrt()) == pytest.approx(pixels, abs=0.01)

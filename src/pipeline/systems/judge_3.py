@@ -1,0 +1,16 @@
+"""The second pair of eyes on validation: built like judge_2, guard and all, trained on the examples of judge_1.
+
+What looks good to one set of features may look poor to another: features of pooled convolutions hardly notice that
+edits are too much alike. So every choice has a second opinion, and judge_2 takes no part in any.
+"""
+
+from pipeline.nets.images import WideFeatures
+from pipeline.systems import _judge
+from pipeline.systems._judge import Settings
+from pipeline.systems.base import Inputs, System
+
+__all__ = ["Settings", "build"]
+
+
+def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
+    return _judge.judge(settings, inputs, WideFeatures(inputs.shape, settings.features))
