@@ -162,8 +162,9 @@ def info(folder: Path) -> Info:
     path = folder / "info.json"
     try:
         content = read_json(path)
+        shape, values = tuple(content["shape"]), tuple(content["values"])
         factors = (Factor(each["name"], tuple(each["values"])) for each in content.get("factors", ()))
-        return Info(tuple(content["shape"]), tuple(content["values"]), tuple(factors))
+        return Info(shape, values, tuple(factors))
     except FileNotFoundError:
         known = "the data sets under `datasets` in params.yaml"
         raise UserError(f"{path}: no such file; run `dvc repro` to prepare {known}") from None

@@ -243,23 +243,30 @@ def test_what_dvc_refuses_does_not_stay(project: Path, tmp_path: Path, new: Exam
     assert [file.name for file in (project / "data" / "added" / "mnist").iterdir()] == ["README.md"]
 
 
+def listed(root: Path) -> list[str]:
+    """The lines on MNIST."""
+    lines = data.listing(root)
+    (start,) = (number for number, line in enumerate(lines) if line.startswith("mnist "))
+    return lines[start : start + 2]
+
+
 def test_the_list_shows_parts_and_additions(
     prepared: Path, tmp_path: Path, new: Examples, dvc: Callable[..., str]
 ) -> None:
     data.add("mnist", as_folders(tmp_path / "new", new), prepared)
     file = the_addition(prepared)
     (md5,) = [line.split()[-1] for line in Path(f"{file}.dvc").read_text().splitlines() if "md5:" in line]
-    head, addition = data.listing(prepared)
+    head, addition = listed(prepared)
     assert head.split() == [
         *("mnist", "not", "fetched,", "prepared:"),
         *("train", "500,", "validation", "100,", "judge_1", "300,", "judge_2", "300,", "test", "200"),
     ]
     assert addition.split() == ["added", file.name, "12", "examples", "md5", md5]
     file.unlink()
-    assert "not here: run `dvc pull`" in data.listing(prepared)[1]
+    assert "not here: run `dvc pull`" in listed(prepared)[1]
     dvc("checkout")
     Path(f"{file}.dvc").unlink()
-    assert "not tracked" in data.listing(prepared)[1]
+    assert "not tracked" in listed(prepared)[1]
 
 
 STAGES = """

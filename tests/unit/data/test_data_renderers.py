@@ -2,6 +2,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.data.renderers import FACES, SPRITES, TURNED_SPRITES, Renderer, drawing, faces, sprites
-from pipeline.data.renderers.__main__ import main
+from pipeline.data.renderers.__main__ import draw, main, table
 from pipeline.data.renderers.scene import GRID, SIZES
 from pipeline.errors import UserError
 
@@ -278,8 +279,8 @@ def test_light_falls_off_linearly_from_its_side() -> None:
 # ------------------------------------------------------------------------------------------- pictures of the manual
 
 
-def test_the_pictures_of_the_manual_are_drawn_small(tmp_path: pytest.TempPathFactory) -> None:
-    main([str(tmp_path)])
+def test_the_pictures_of_the_manual_are_drawn_small(tmp_path: Path) -> None:
+    draw(tmp_path)
     for name, lines in (("sprites.png", 11), ("faces.png", 8)):
         path = tmp_path / name
         with Image.open(path) as image:
@@ -288,3 +289,12 @@ def test_the_pictures_of_the_manual_are_drawn_small(tmp_path: pytest.TempPathFac
     for arguments in ([], [str(tmp_path / "absent")]):
         with pytest.raises(UserError, match=r"usage: python -m pipeline\.data\.renderers FOLDER"):
             main(arguments)
+
+
+def test_the_table_of_the_manual_says_how_well_factors_are_read() -> None:
+    head, _, clean, *spoiled = table(SPRITES, 40, 32).splitlines()
+    assert head == "| sprites | shape | colour | x | y | scale | distance |"
+    assert clean == "| clean | 100.0 | 100.0 | 100.0 | 100.0 | 100.0 | 0.000 |"
+    assert [line.split("|")[1].strip() for line in spoiled][:2] == ["noise 0.1", "noise 0.2"]
+    # In 0..1, where black cannot get darker: noise counts by half on black ground.
+    assert 0.06 < float(spoiled[0].split("|")[-2]) < 0.1

@@ -1,6 +1,7 @@
 """Rendered data sets through the stages, and the truth of their edits."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.params import Dataset
 from tests.conftest import REPOSITORY
 
+DOCS = REPOSITORY / "docs" / "data.md"
 RENDERED = ("faces_glasses", "faces_smile", "sprites_angle", "sprites_colour", "sprites_shape")
 SIZES = {"train": 200, "validation": 100, "judge_1": 150, "judge_2": 150, "test": 120}
 SMALL = Dataset(validation=100)
@@ -228,6 +230,14 @@ def test_factors_that_do_not_fit_the_images_are_damage(prepared: Path, tmp_path:
             data.load(tmp_path, "test")
 
 
+def test_damaged_factors_in_info_are_named(prepared: Path, tmp_path: Path) -> None:
+    content = json.loads((prepared / "info.json").read_text())
+    for factors in (3, [3], [{"name": "shape"}]):
+        (tmp_path / "info.json").write_text(json.dumps(content | {"factors": factors}))
+        with pytest.raises(UserError, match=r"info\.json: damaged"):
+            data.info(tmp_path)
+
+
 def test_nothing_is_added_to_rendered_data(bigness: str, raw: Path, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / "new" / "big").mkdir(parents=True)
@@ -324,6 +334,15 @@ def test_what_is_kept_is_all_but_the_factor_written() -> None:
     assert not own.all()
 
 
+def test_the_code_of_the_manual_runs() -> None:
+    (code,) = re.findall(r"^```python\n(from pipeline import data\n.*?)^```$", DOCS.read_text(), re.M | re.S)
+    names: dict[str, torch.Tensor] = {}
+    exec(compile(code, str(DOCS), "exec"), names)
+    assert names["right"].shape == (100, 4, 3, 32, 32)
+    assert names["errors"].max() < 1e-12
+    assert names["reading"].distances.max() < 1e-12
+
+
 def test_targets_that_are_no_labels_are_refused() -> None:
     rows, targets = drawn(SHAPE, 4)
     for function in (edits, kept):
@@ -338,3 +357,6 @@ def test_targets_that_are_no_labels_are_refused() -> None:
             function(SHAPE, rows[:, :3], targets)
     with pytest.raises(UserError, match="4 edited images expected, one of each row of factors, 3 given"):
         nearest_truth(SHAPE, torch.zeros(3, 3, 32, 32), rows, targets)
+    for images in (torch.zeros(4, 1, 32, 32), torch.zeros(4, 3, 28, 28)):
+        with pytest.raises(UserError, match=r"sprites: images \(n, 3, 32, 32\) or \(n, 3, 64, 64\) expected"):
+            nearest_truth(SHAPE, images, rows, targets)

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from pipeline.data.renderers.scene import FULL, Renderer
-from pipeline.errors import UserError
 
 SIZE = 32  # pixels a side that images are read at: larger ones are scaled down
 BATCH = 100  # images at a time
@@ -48,14 +47,12 @@ class Reader:
             self.squares[part] = renderer.exact(self.rows[part], SIZE).square().flatten(1).sum(1)
 
     def __call__(self, images: Tensor) -> Reading:
-        """images: (n, 3, size, size) float, 0..1. Raises UserError if they are anything else."""
-        size = images.shape[-1]
-        if images.dim() != 4 or images.shape[1] != 3 or images.shape[2] != size or size % SIZE or not len(images):
-            raise UserError(
-                f"{self.renderer.name}: images (n, 3, 32, 32) or (n, 3, 64, 64) expected, {tuple(images.shape)} given"
-            )
-        if not images.is_floating_point() or not images.isfinite().all():
-            raise UserError(f"{self.renderer.name}: images of finite floats in 0..1 expected")
+        """images: (n, 3, size, size) float, 0..1, of any device; what is read is on the CPU.
+
+        Raises UserError if they are anything else.
+        """
+        self.renderer.check_images(images)
+        images, size = images.detach().cpu(), images.shape[-1]
         numbers = torch.cat([self._nearest(avg_pool2d(part, size // SIZE)) for part in images.float().split(BATCH)])
         rows = self.rows[numbers]
         parts = zip(images.split(2000), rows.split(2000), strict=True)

@@ -119,6 +119,15 @@ class Renderer:
                 f"{self.name}: {self.factors[column].name} in 0..{last} expected, {int(rows[row, column])} given"
             )
 
+    def check_images(self, images: Tensor) -> None:
+        """Raises UserError unless images are (n, 3, size, size), one at least, of finite floats."""
+        wanted = [(3, size, size) for size in SIZES]
+        if images.dim() != 4 or tuple(images.shape[1:]) not in wanted or not len(images):
+            shapes = " or ".join(f"(n, {', '.join(map(str, shape))})" for shape in wanted)
+            raise UserError(f"{self.name}: images {shapes} expected, {tuple(images.shape)} given")
+        if not images.is_floating_point() or not images.isfinite().all():
+            raise UserError(f"{self.name}: images of finite floats in 0..1 expected")
+
     def render(self, rows: Tensor, size: int) -> Tensor:
         """The pictures of rows (n, k): uint8 (n, 3, size, size). Equal rows give equal bytes.
 

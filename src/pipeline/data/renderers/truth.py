@@ -44,14 +44,16 @@ def nearest_truth(rendering: Rendering, images: Tensor, rows: Tensor, targets: T
 
     images: (n, 3, size, size) float, 0..1: what came of writing `targets` (n,) into pictures of `rows` (n, k).
     Returns the mean squared error per pixel (n,) float64, and the factors (n, k) of the nearest right result. Raises
-    UserError as `edits` does, or if there are not as many images as rows.
+    UserError as `edits` does, or if the images are anything else, or not as many as the rows.
     """
+    rendering.renderer.check_images(images)
     if len(images) != len(rows):
         raise UserError(f"{len(rows)} edited images expected, one of each row of factors, {len(images)} given")
+    images, size = images.detach().cpu(), images.shape[-1]
     errors, nearest = [], []
     for part, row, target in zip(images.split(BATCH), rows.split(BATCH), targets.split(BATCH), strict=True):
         right = edits(rendering, row, target)
-        pictures = rendering.renderer.render(right.flatten(0, 1), part.shape[-1]).unflatten(0, right.shape[:2])
+        pictures = rendering.renderer.render(right.flatten(0, 1), size).unflatten(0, right.shape[:2])
         error = (part.double().unsqueeze(1) - pictures.double() / 255).square().flatten(2).mean(2)
         best = error.min(1)
         errors.append(best.values)
