@@ -27,6 +27,23 @@ def mnist_raw() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def imagenet_cnn() -> Path:
+    """A folder with the published weights of the ImageNet CNN; kept in .cache/ between runs. Skips without them."""
+    from pipeline.data import imagenet_cnn
+    from pipeline.errors import UserError
+
+    folder = REPOSITORY / ".cache" / "imagenet_cnn"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            try:
+                imagenet_cnn.fetch(folder)
+            except UserError as error:
+                pytest.skip(str(error))
+    return folder
+
+
 class Workspace:
     """A copy of the project as it is now, in a git and DVC repository of its own, with small settings."""
 

@@ -326,6 +326,44 @@ def _value(text: str, values: list[str]) -> int:
 
 
 @app.command()
+def compare(
+    dataset: Annotated[str, typer.Argument(help="The data set's id, e.g. mnist.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON (docs/metrics.md).")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page into this file instead.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also the metrics that a single system has.")] = False,
+) -> None:
+    """Compare all systems measured on a data set, of the experiments and of the studies.
+
+    Metrics come with their 95% intervals; the best is marked where its interval keeps apart from all others. Below
+    them: paired tests, where systems were trained with several seeds. Before them: how each system was made, with the
+    seconds that its training took if it ran here.
+    """
+    from pipeline import params
+    from pipeline.report import comparison
+
+    if html:
+        _check_writable(html, "compare.html")
+    settings = params.load(ROOT / "params.yaml") if (ROOT / "params.yaml").exists() else None
+    compared = comparison.compare(dataset, ROOT, settings, every=every)
+    if html:
+        from pipeline.files import write_text
+
+        write_text(html, comparison.page(compared))
+        print(f"written: {html}", file=sys.stderr)
+    if as_json:
+        import json
+
+        print(json.dumps(comparison.document(compared), indent=2, sort_keys=True, allow_nan=False))
+    if not html and not as_json:
+        from rich.console import Console
+
+        from pipeline.report import terminal
+
+        # In a file or a pipe, tables are as wide as they need to be.
+        terminal.show(compared, Console() if sys.stdout.isatty() else Console(width=200))
+
+
+@app.command()
 def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Registered models: versions, aliases, the metric that champions are chosen by."""
     import dataclasses

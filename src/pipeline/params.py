@@ -1,7 +1,7 @@
 """The schema of params.yaml. Unknown or ill-typed keys are refused by name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from ruamel.yaml import YAML
@@ -19,20 +19,32 @@ class Section(pydantic.BaseModel):
 
 
 class Dataset(Section):
-    """validation: examples of half A kept for choosing; limit: use only so many training images (0: all)."""
+    """validation: examples of half A kept for choosing; limit: use only so many training images (0: all); size: pixels
+    a side of rendered images (32 if not given); code: what the data set's file relies on, for DVC to watch."""
 
     validation: int = pydantic.Field(gt=0)
     limit: int = pydantic.Field(default=0, ge=0)
+    size: Literal[32, 64] | None = None
+    code: str = ""
 
 
 class Metrics(Section):
-    """edits: images edited or sampled; bootstrap: resamples per interval; the rest: the L2 attack of
-    `accuracy_adversarial` (radius with pixels in 0..1), made on the first so many examples."""
+    """How much is measured.
+
+    edits: images edited or sampled, and real ones that they are held against; bootstrap: resamples per interval;
+    neighbours: the k of precision, recall, density and coverage; permutations: of the two-sample tests;
+    adversarial_*: radii of the attacks (pixels in 0..1), their gradient steps, restarts from random points, and the
+    examples attacked.
+    """
 
     edits: int = pydantic.Field(gt=1)
     bootstrap: int = pydantic.Field(gt=0)
+    neighbours: int = pydantic.Field(default=5, gt=0)
+    permutations: int = pydantic.Field(default=199, gt=0)
     adversarial_radius: float = pydantic.Field(gt=0)
+    adversarial_radius_linf: float = pydantic.Field(default=0.1, gt=0)
     adversarial_steps: int = pydantic.Field(gt=0)
+    adversarial_restarts: int = pydantic.Field(default=1, ge=0)
     adversarial_examples: int = pydantic.Field(gt=0)
 
 

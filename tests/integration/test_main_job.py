@@ -124,6 +124,7 @@ def test_what_dvc_sees_holds_no_paths_times_or_run_ids(workspace: Workspace, ran
         *(workspace.root / "models").rglob("*.json"),
         *(workspace.root / "metrics").rglob("*.json"),
         workspace.root / "report" / "index.html",
+        *(workspace.root / "report" / "compare").iterdir(),
     ]:
         text = path.read_text()
         assert str(workspace.root) not in text
@@ -167,7 +168,9 @@ def test_mlflow_has_one_run_a_system_with_curves_params_images_and_provenance(wo
     # Two were trained again meanwhile, to the same bits.
     assert "already" in workspace.pipeline("sync").stdout
     runs = mlflow_runs(workspace)
-    assert sorted(run["name"] for run in runs) == sorted(SYSTEMS)
+    assert sorted(run["name"] for run in runs) == sorted([*SYSTEMS, "compare"])
+    (comparison,) = [run for run in runs if run["name"] == "compare"]
+    assert {"write_accuracy/manipulator", "seconds/manipulator"} <= set(comparison["metrics"])
     (run,) = [run for run in runs if run["name"] == "manipulator"]
     assert {"loss/putget", "loss/getput", "loss/undo", "write_accuracy"} <= set(run["metrics"])
     assert run["curve"] >= 1
@@ -204,7 +207,7 @@ def test_sync_repairs_a_lost_database_and_logs_nothing_twice(workspace: Workspac
     first = workspace.pipeline("sync").stdout
     assert first.count("logged mnist-") == len(SYSTEMS)
     assert "already" in workspace.pipeline("sync").stdout
-    assert sorted(run["name"] for run in mlflow_runs(workspace)) == sorted(SYSTEMS)
+    assert sorted(run["name"] for run in mlflow_runs(workspace)) == sorted([*SYSTEMS, "compare"])
 
 
 def test_two_syncs_at_once_register_once(workspace: Workspace, ran: str) -> None:

@@ -70,6 +70,7 @@ def run_module(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
         (["flows.evaluate", "nobody"], "unknown experiment `nobody`"),
         (["flows.prepare", "nobody"], "unknown data set `nobody`"),
         (["flows.fetch", "nobody"], "unknown data set `nobody`"),
+        (["flows.extractor", "nobody"], "unknown extractor `nobody`: expected imagenet_cnn"),
     ],
 )
 def test_an_unknown_key_is_one_line(tmp_path: Path, arguments: list[str], expected: str) -> None:

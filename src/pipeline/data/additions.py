@@ -27,9 +27,11 @@ def add(name: str, path: Path, root: Path) -> str:
 
     path: a folder with one subfolder of images per value, or with images and labels.csv (columns file, label), or with
     IDX pairs (*-images-idx3-ubyte and *-labels-idx1-ubyte, gzipped or not). Examples whose pixels are in a part that is
-    not for training are left out. Raises UserError that names the file at fault; nothing is written then.
+    not for training are left out. Raises UserError that names the file at fault, or if the data set is rendered;
+    nothing is written then.
     """
     dataset = find(name).DATASET
+    dataset.check_open(name)
     if not path.is_dir():
         raise UserError(f"{path}: a folder of images with labels, or of an IDX pair, is expected")
     if not (root / ".dvc").is_dir():

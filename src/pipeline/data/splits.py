@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 from torch import Tensor
 
-from pipeline.data.base import DataSet, Examples
+from pipeline.data.base import DataSet, Examples, sized
 from pipeline.data.registry import find
+from pipeline.data.renderers import Factor, Rendering
 from pipeline.errors import UserError
 from pipeline.files import read_json, whole_folder, write_json
 from pipeline.params import Dataset
@@ -19,22 +20,25 @@ from pipeline.params import Dataset
 # What no training example may be in: what models are chosen on, what the judges learned, what is reported.
 HELD = ("validation", "judge_1", "judge_2", "test")
 SPLITS = ("train", *HELD)
+COLUMNS = ("images", "labels", "factors")
 
 
 @dataclass(frozen=True)
 class Split:
-    """images: (n, c, h, w) uint8; labels: (n,) int64."""
+    """images: (n, c, h, w) uint8; labels: (n,) int64; factors: (n, k) int64 of rendered images."""
 
     images: Tensor
     labels: Tensor
+    factors: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Info:
-    """shape: of one image; values: names of the labels 0, 1, ..."""
+    """shape: of one image; values: names of the labels 0, 1, ...; factors: those of rendered images."""
 
     shape: tuple[int, ...]
     values: tuple[str, ...]
+    factors: tuple[Factor, ...] = ()
 
 
 def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, target: Path) -> None:
@@ -42,10 +46,10 @@ def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, targe
 
     Of the training images (so many as `params.limit` says, if it is not 0; then a sixth as many test images), half A is
     `train` and `validation`, quarter B1 `judge_1`, quarter B2 `judge_2`. Examples in `added` join `train`, save those
-    whose pixels are in another split. Raises UserError for missing or damaged files, or if half A is too small for its
-    validation part.
+    whose pixels are in another split. Raises UserError for missing or damaged files, if half A is too small for its
+    validation part, or if the data are rendered and there are additions.
     """
-    dataset = find(name).DATASET
+    dataset = sized(find(name).DATASET, params.size, name)
     training, test = dataset.decode(raw)
     for examples in (training, test):
         dataset.check(examples, raw)
@@ -60,6 +64,8 @@ def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, targe
         for split, examples in splits.items():
             write_examples(folder / f"{split}.safetensors", examples)
         about = {"shape": list(dataset.shape), "values": list(dataset.values), "protocol": "judged"}
+        if isinstance(dataset.source, Rendering):
+            about["factors"] = dataset.source.renderer.described
         write_json(folder / "info.json", about)
 
 
@@ -94,6 +100,7 @@ def additions(added: Path, dataset: DataSet) -> list[tuple[Path, Examples]]:
             raise UserError(f"{note.with_suffix('')}: no such file, but {note.name} is here; run `dvc pull`")
     found = [(path, read_examples(path)) for path in sorted(added.glob("*.safetensors"))]
     for path, examples in found:
+        dataset.check_open(path)
         dataset.check(examples, path)
     return found
 
@@ -118,12 +125,12 @@ def _without(held: set[bytes], examples: Examples, path: Path) -> Examples:
 
 def write_examples(path: Path, examples: Examples) -> None:
     """Equal examples give equal bytes. Raises OSError (safetensors' own writer would hide a full disk)."""
-    images, labels = examples
-    path.write_bytes(serialised({"images": images.contiguous(), "labels": labels.contiguous()}))
+    path.write_bytes(serialised({name: column.contiguous() for name, column in zip(COLUMNS, examples, strict=False)}))
 
 
 def read_examples(path: Path) -> Examples:
-    """The images and labels in a file. Raises UserError that names it if it is missing or damaged."""
+    """The images and labels in a file, and the factors if there are. Raises UserError that names it if it is missing or
+    damaged."""
     try:
         columns = load_file(path)
         images, labels = columns["images"], columns["labels"]
@@ -137,7 +144,12 @@ def read_examples(path: Path) -> Examples:
         raise UserError(f"{path}: damaged: images (n, c, h, w) uint8 and labels (n,) int64 expected")
     if len(images) != len(labels):
         raise UserError(f"{path}: damaged: {len(images)} images, but {len(labels)} labels")
-    return images, labels
+    if "factors" not in columns:
+        return images, labels
+    factors = columns["factors"]
+    if factors.dtype != torch.int64 or factors.dim() != 2 or len(factors) != len(images):
+        raise UserError(f"{path}: damaged: factors ({len(images)}, k) int64 expected")
+    return images, labels, factors
 
 
 def load(folder: Path, split: str) -> Split:
@@ -150,8 +162,10 @@ def info(folder: Path) -> Info:
     path = folder / "info.json"
     try:
         content = read_json(path)
-        return Info(tuple(content["shape"]), tuple(content["values"]))
+        factors = (Factor(each["name"], tuple(each["values"])) for each in content.get("factors", ()))
+        return Info(tuple(content["shape"]), tuple(content["values"]), tuple(factors))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro` to prepare the data") from None
+        known = "the data sets under `datasets` in params.yaml"
+        raise UserError(f"{path}: no such file; run `dvc repro` to prepare {known}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged: {error}") from None

@@ -242,10 +242,11 @@ def derivative(diagram: Callable[[Term], Term], at: Wireable, along: Wireable | 
 
 @dataclass(frozen=True)
 class ProjectedGradient:
-    """Normalised gradient steps in an L2 ball round the start (Madry et al. 2018), values kept within bounds.
+    """Normalised gradient steps in a ball round the start (Madry et al. 2018), values kept within bounds.
 
     radius: in the units of the wire; steps: gradient steps; stride: length of one step over radius (2.5 / steps if
-    absent); maximise: ascend or descend; bounds: the least and greatest value of a coordinate.
+    absent); maximise: ascend or descend; bounds: the least and greatest value of a coordinate; norm: `L2`, or `Linf`,
+    whose steps go along the gradient's signs.
     """
 
     radius: float
@@ -253,9 +254,12 @@ class ProjectedGradient:
     stride: float | None = None
     maximise: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
+    norm: str = "L2"
 
     def __post_init__(self) -> None:
         low, high = self.bounds
+        if self.norm not in ("L2", "Linf"):
+            raise TaskError(f"a search goes within a ball of the norm L2 or Linf, not {self.norm}")
         if self.steps < 1 or self.radius < 0 or not low < high:
             raise TaskError(
                 f"a search has 1 step or more, a radius of 0 or more, and a lower bound below the upper, not {self}"
@@ -265,19 +269,32 @@ class ProjectedGradient:
         stride = "" if self.stride is None else f", stride={number(self.stride)}"
         low, high = map(number, self.bounds)
         bounds = "" if (low, high) == ("0", "1") else f", bounds=({low}, {high})"
-        return f"radius={number(self.radius)}, steps={self.steps}{stride}{bounds}"
+        norm = "" if self.norm == "L2" else f', norm="{self.norm}"'
+        return f"radius={number(self.radius)}, steps={self.steps}{stride}{bounds}{norm}"
 
-    def solve(self, start: Tensor, gradient: Callable[[Tensor], Tensor]) -> Tensor:
-        """The last iterate, of the shape of `start`; `gradient` maps a point to the objective's gradient there."""
+    def solve(self, start: Tensor, gradient: Callable[[Tensor], Tensor], first: Tensor | None = None) -> Tensor:
+        """The last iterate, of the shape of `start`; `gradient` maps a point to the objective's gradient there.
+
+        first: a point of the ball to begin at, the start if absent.
+        """
         length = self.radius * (2.5 / self.steps if self.stride is None else self.stride)
         length = length if self.maximise else -length
         origin = start.detach()
-        point = origin
+        point = origin if first is None else first.detach()
         for _ in range(self.steps):
-            moved = point + length * _unit(gradient(point)) - origin
-            norm = _norm(moved)
-            point = (origin + moved * (self.radius / norm.clamp_min(self.radius))).clamp_(*self.bounds)
+            moved = point + length * self._direction(gradient(point)) - origin
+            point = (origin + self._within(moved)).clamp_(*self.bounds)
         return point
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        """The steepest step of length 1."""
+        return gradient.sign() if self.norm == "Linf" else _unit(gradient)
+
+    def _within(self, moved: Tensor) -> Tensor:
+        """The nearest point of the ball."""
+        if self.norm == "Linf":
+            return moved.clamp(-self.radius, self.radius)
+        return moved * (self.radius / _norm(moved).clamp_min(self.radius))
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -4,7 +4,15 @@ Keys and protocol: see docs/metrics.md and `keys`. Everything is reported on tes
 the prefix `validation_`, on validation data with judge_1, are what choices are made by.
 """
 
-from pipeline.metrics.evaluation import evaluate, validation_metrics
+from pipeline.metrics.evaluation import evaluate, evaluate_model, fixture_metrics, validation_metrics
 from pipeline.metrics.losses import ACCURACY, TOTAL, validation_losses
 
-__all__ = ["ACCURACY", "TOTAL", "evaluate", "validation_losses", "validation_metrics"]
+__all__ = [
+    "ACCURACY",
+    "TOTAL",
+    "evaluate",
+    "evaluate_model",
+    "fixture_metrics",
+    "validation_losses",
+    "validation_metrics",
+]

@@ -1,6 +1,7 @@
 """Estimates with 95% intervals."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,3 +52,46 @@ def uniform_other(labels: Tensor, values: int, seed: int) -> Tensor:
     """For each label another one, uniform over the `values - 1` others: (n,) int64."""
     generator = torch.Generator().manual_seed(seed)
     return (labels + torch.randint(1, values, labels.shape, generator=generator)) % values
+
+
+def share(hits: Tensor) -> Estimate:
+    """The share of hits among n examples, (n,) of 0 or 1, with Wilson's interval: one of 0 or 1 has a width too."""
+    test = stats.binomtest(int(hits.sum()), len(hits))
+    interval = test.proportion_ci(method="wilson")
+    return Estimate(float(test.statistic), float(interval.low), float(interval.high))
+
+
+def resampled(
+    value: float,
+    again: Callable[[np.random.Generator], float],
+    resamples: int,
+    seed: int,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Estimate:
+    """Any statistic with the basic bootstrap interval; `again` computes it on one resample of its examples.
+
+    The ends are 2 value - q with q the 97.5% and the 2.5% quantiles of the resamples (Davison and Hinkley 1997, 5.2):
+    a statistic that sampling noise pushes up, as it does entropies' and distances' of histograms, is pushed up twice in
+    a resample, and the reflection takes that back. Cut at least and most, and widened to hold the value.
+    """
+    random = np.random.default_rng(seed)
+    low, high = np.quantile([again(random) for _ in range(resamples)], (0.025, 0.975))
+    ends = np.clip((2 * value - high, 2 * value - low), least, most)
+    return Estimate(value, min(value, float(ends[0])), max(value, float(ends[1])))
+
+
+def over_examples(
+    statistic: Callable[[np.ndarray | slice], float],
+    count: int,
+    resamples: int,
+    seed: int,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Estimate:
+    """`resampled` for a statistic of the examples at some rows, `count` in all: rows (an index or a slice) -> value."""
+
+    def again(random: np.random.Generator) -> float:
+        return statistic(random.integers(count, size=count))
+
+    return resampled(statistic(slice(None)), again, resamples, seed, least, most)

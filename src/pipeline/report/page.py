@@ -1,31 +1,24 @@
 """The page: what there is of every experiment, gathered and written to report/."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jinja2
 import torch
-from markupsafe import Markup, escape
 from PIL.Image import Image
 from torch import Tensor
 
 from pipeline import data, pictures, systems
-from pipeline.errors import UserError
-from pipeline.files import read_json, whole_folder
+from pipeline.files import whole_folder, write_json, write_text
 from pipeline.params import Params
-from pipeline.report import figures, tables
+from pipeline.report import comparison, figures, measured, tables
 from pipeline.report.diagrams import diagrams
 from pipeline.report.figures import Chart, Grid
+from pipeline.report.render import render
 from pipeline.report.tables import Results, Table
 from pipeline.systems import Model
 
-PROTOCOLS = {
-    "judged": "All figures are on test images, edits and samples as read by judge_2, a classifier that was trained on "
-    "images which no system has seen and that took no part in training or choosing anything.",
-    "paper": "All figures are on test images, with the split of the paper that a system comes from; nothing is judged.",
-}
 UNTRAINED, UNMEASURED, ABSENT = "not trained", "not measured", "weights not here"
 
 
@@ -49,12 +42,16 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says of one data set."""
+    """What the page says of one data set.
+
+    measures: the metrics to look at first; more: the others by group; validation: the twins of all, by group.
+    """
 
     name: str
     protocol: str
     measures: Table
-    validation: Table
+    more: tuple[Table, ...]
+    validation: tuple[Table, ...]
     edits: tuple[Grid, ...]
     samples: tuple[Grid, ...]
     curves: tuple[Figures, ...]
@@ -88,14 +85,15 @@ class Gathered:
 
 
 def build(params: Params, root: Path) -> Path:
-    """Write root/report/: index.html, metrics.csv, and images/<data>/<system>.png where a system makes images.
+    """Write root/report/: index.html, metrics.csv, images/<data>/<system>.png where a system makes images, and
+    compare/<data>.json and .html where something is measured.
 
     Returns the page's path. What is not trained or measured yet is said to be so. Raises UserError if a model, metrics
     or the prepared data are damaged. The folder is replaced as a whole, or not at all.
     """
     torch.set_num_threads(params.threads)
     gathered = [gather(name, params, root) for name in dict.fromkeys(e.data for e in params.experiments.values())]
-    page = render([section(each, params, root) for each in gathered])
+    page = render("template.html", sections=[section(each, params, root) for each in gathered], box=figures)
     with whole_folder(root / "report") as folder:
         (folder / "index.html").write_text(page, encoding="utf-8")
         rows = {(each.name, system): found for each in gathered for system, found in each.results.items() if found}
@@ -103,6 +101,8 @@ def build(params: Params, root: Path) -> Path:
         for each in gathered:
             for system, image in overviews(each, params.seed).items():
                 pictures.save(image, folder / "images" / each.name / f"{system}.png")
+            if any(each.results.values()):
+                store_comparison(each.name, params, root, folder / "compare")
     return root / "report" / "index.html"
 
 
@@ -113,7 +113,7 @@ def gather(name: str, params: Params, root: Path) -> Gathered:
     notes: dict[str, str] = {}
     for system in (each.system for each in params.experiments.values() if each.data == name):
         metrics, model = root / "metrics" / name / f"{system}.json", root / "models" / name / system
-        results[system] = read_metrics(metrics) if metrics.exists() else {}
+        results[system] = measured.read(metrics) if metrics.exists() else {}
         if model.exists():
             models[system] = systems.load(model)
         if not (metrics.exists() and model.exists()):
@@ -127,11 +127,11 @@ def gather(name: str, params: Params, root: Path) -> Gathered:
     return Gathered(name, results, models, notes, test, edits)
 
 
-def read_metrics(path: Path) -> Results:
-    try:
-        return read_json(path)
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from None
+def store_comparison(name: str, params: Params, root: Path, folder: Path) -> None:
+    """Write folder/<name>.json and .html."""
+    compared = comparison.compare(name, root, params, stored=True)
+    write_json(folder / f"{name}.json", comparison.document(compared))
+    write_text(folder / f"{name}.html", comparison.page(compared))
 
 
 def held_out(prepared: Path) -> Held:
@@ -148,17 +148,24 @@ def section(found: Gathered, params: Params, root: Path) -> Section:
     if test:
         shown = (test.original_labels, test.values)
         edits = tuple(figures.edit_grid(s, test.originals, each, *shown) for s, each in found.edits.items())
-    protocols = dict.fromkeys(str(r["protocol"]) for r in found.results.values() if "protocol" in r)
+    names = tables.measured(found.results.values())
     return Section(
         name=found.name,
-        protocol=" ".join(f"Protocol “{each}”. {PROTOCOLS.get(each, '')}".strip() for each in protocols),
-        measures=tables.table(found.results, notes=found.notes),
-        validation=tables.table(found.results, "validation_"),
+        protocol=measured.protocols(found.results.values()),
+        measures=tables.table(found.results, [name for name in tables.MAIN if name in names], notes=found.notes),
+        more=grouped(found.results, names - set(tables.MAIN)),
+        validation=grouped(found.results, tables.measured(found.results.values(), "validation_"), "validation_"),
         edits=edits,
         samples=tuple(samples(found, params.seed)),
         curves=tuple(each for system in found.models if (each := curves(found.name, system, root)).items),
         drawings=tuple(each for system in found.results if (each := drawings(found.name, system, params)).items),
     )
+
+
+def grouped(results: Mapping[str, Results], names: Iterable[str], prefix: str = "") -> tuple[Table, ...]:
+    """One table for each group of these metrics."""
+    groups = tables.by_group(names)
+    return tuple(tables.table(results, listed, prefix, title=group) for group, listed in groups.items())
 
 
 def samples(found: Gathered, seed: int) -> list[Grid]:
@@ -215,21 +222,3 @@ def overviews(found: Gathered, seed: int) -> dict[str, Image]:
             targets = torch.arange(count).repeat_interleave(figures.EXAMPLES)
             images[system] = pictures.grid(model.sample(targets, seed), figures.EXAMPLES, scale=2)
     return images
-
-
-def render(sections: list[Section]) -> str:
-    """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["breakable"] = breakable
-    return environment.get_template("template.html").render(sections=sections, box=figures)
-
-
-def breakable(name: str) -> Markup:
-    """A key that may break after its underscores."""
-    return escape(name).replace("_", Markup("_<wbr>"))

@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline.metrics.keys import KEYS, Key, find
+from pipeline.metrics import keys
+from pipeline.metrics.keys import Key, find
 
 Results = Mapping[str, float | str]
 Interval = tuple[float, float]
 
-# What a reader looks at first; other keys follow in the order of metrics.keys, unknown ones by name.
+# What a reader looks at first.
 MAIN = (
     "accuracy",
     "accuracy_adversarial",
@@ -24,10 +25,16 @@ MAIN = (
     "undo_mse",
     "putput_mse",
     "judge_agreement",
+    "style_slant",
+    "style_stroke",
+    "seeds",
+    "parameters",
 )
-LAST = "parameters"
+# They measure the others and do not compete with them.
+JUDGES = ("judge_1", "judge_2", "judge_3")
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 WORDS = {"up": "higher is better", "down": "lower is better", "zero": "best at 0", "none": ""}
+_ENDS = {"": 0, "_low": 1, "_high": 2}
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
+    """title: what its columns have in common, or empty."""
+
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    title: str = ""
 
     @property
     def marks(self) -> bool:
@@ -68,13 +78,22 @@ class Table:
         return any(cell and cell.best for row in self.rows for cell in row.cells)
 
 
-def table(results: Mapping[str, Results], prefix: str = "", notes: Mapping[str, str] | None = None) -> Table:
+def table(
+    results: Mapping[str, Results],
+    names: Iterable[str],
+    prefix: str = "",
+    notes: Mapping[str, str] | None = None,
+    title: str = "",
+    apart: Collection[str] = JUDGES,
+) -> Table:
     """Systems by metrics, the systems in the order of `results`.
 
-    prefix: `` for test metrics, `validation_` for their twins; notes: a remark on a system, by name.
+    names: of the columns, without prefix; prefix: `` for test metrics, `validation_` for their twins; notes: a remark
+    on a system, by name; apart: systems that do not compete.
     """
-    names = order(_measured(results.values(), prefix))
-    best = {name: winner(results, prefix + name, find(name)) for name in names}
+    names = list(names)
+    competing = {system: found for system, found in results.items() if system not in apart}
+    best = {name: winner(competing, prefix + name, find(name)) for name in names}
 
     def cell(system: str, name: str) -> Cell | None:
         found = results[system]
@@ -84,7 +103,14 @@ def table(results: Mapping[str, Results], prefix: str = "", notes: Mapping[str, 
         return Cell(number(value), interval(value, bounds(found, prefix + name)), best[name] == system)
 
     rows = (Row(each, tuple(cell(each, name) for name in names), (notes or {}).get(each, "")) for each in results)
-    return Table(tuple(column(name) for name in names), tuple(rows))
+    return Table(tuple(column(name) for name in names), tuple(rows), title)
+
+
+def by_group(names: Iterable[str]) -> dict[str, list[str]]:
+    """The keys by the group that metrics.keys puts them into, in its order; only groups that there are."""
+    listed = keys.ordered(names)
+    groups = {group: [name for name in listed if find(name).group == group] for group in keys.GROUPS}
+    return {group: found for group, found in groups.items() if found}
 
 
 def column(name: str) -> Column:
@@ -93,18 +119,10 @@ def column(name: str) -> Column:
     return Column(name, ARROWS[key.direction], words)
 
 
-def order(names: Iterable[str]) -> list[str]:
-    """The keys in the order in which people read them: the main ones first, the size last."""
-    known = [*MAIN, *(key.name for key in KEYS if key.name not in (*MAIN, LAST))]
-    places = {name: place for place, name in enumerate(known)} | {LAST: len(known) + 1}
-    return sorted(set(names), key=lambda name: (places.get(name, len(known)), name))
-
-
-def _measured(results: Iterable[Results], prefix: str) -> set[str]:
-    """The metrics that occur with this prefix, as names without it; ends of intervals are no metrics."""
-    found = {key for result in results for key in result if _number(result, key) is not None}
-    ends = {f"{key}{end}" for key in found for end in ("_low", "_high")}
-    wanted = {key for key in found - ends if key.startswith("validation_") == (prefix == "validation_")}
+def measured(results: Iterable[Results], prefix: str = "") -> set[str]:
+    """The metrics that occur with this prefix, as names without it."""
+    found = keys.metrics(key for result in results for key in result if _number(result, key) is not None)
+    wanted = {key for key in found if key.startswith("validation_") == (prefix == "validation_")}
     return {key.removeprefix(prefix) for key in wanted}
 
 
@@ -122,15 +140,25 @@ def bounds(results: Results, key: str) -> Interval | None:
 def winner(results: Mapping[str, Results], key: str, meaning: Key) -> str | None:
     """The system whose interval of `key` lies wholly on the better side of every other system's; None if none does.
 
-    A single system wins nothing, and a system without an interval neither wins nor lets another win.
+    A single system wins nothing, a system without an interval neither wins nor lets another win, and nobody wins among
+    systems that are measured under different terms.
     """
     having = [system for system, found in results.items() if _number(found, key) is not None]
     intervals = {system: bounds(results[system], key) for system in having}
     if len(having) < 2 or meaning.direction == "none" or None in intervals.values():
         return None
+    if len({terms(results[system], key) for system in having}) > 1:
+        return None
     ranges = {system: _upwards(ends, meaning.direction) for system, ends in intervals.items() if ends}
     first = max(ranges, key=lambda system: ranges[system][0])
     return first if all(ranges[first][0] > high for system, (_, high) in ranges.items() if system != first) else None
+
+
+def terms(results: Results, key: str) -> tuple[str, ...]:
+    """What must be the same in two systems for a metric of theirs to be compared: the protocol, and for a likelihood
+    the binarisation of the images."""
+    words = ("protocol", "binarisation") if find(key).group == "likelihood" else ("protocol",)
+    return tuple(str(results.get(word, "")) for word in words)
 
 
 def _upwards(ends: Interval, direction: str) -> Interval:
@@ -173,8 +201,7 @@ def _bare(text: str) -> str:
 
 def as_csv(results: Mapping[tuple[str, str], Results]) -> str:
     """All metrics of all (data, system) as CSV: full precision, empty where a metric does not apply."""
-    keys = {key for found in results.values() for key in found}
-    names = [name for base in order({_base(key) for key in keys}) for name in _variants(base) if name in keys]
+    names = _in_full({key for found in results.values() for key in found})
     text = io.StringIO()
     writer = csv.DictWriter(text, ["data", "system", *names], lineterminator="\n")
     writer.writeheader()
@@ -182,9 +209,18 @@ def as_csv(results: Mapping[tuple[str, str], Results]) -> str:
     return text.getvalue()
 
 
-def _base(key: str) -> str:
-    return key.removeprefix("validation_").removesuffix("_low").removesuffix("_high")
+def _in_full(names: set[str]) -> list[str]:
+    """All keys: each metric followed by the ends of its interval and its values for single seeds, then its twin."""
+    apart = keys.metrics(names)
+    bases = {name: name if name in apart else keys.stem(name) for name in names}
+    places = {name: place for place, name in enumerate(keys.ordered({_untwinned(base) for base in bases.values()}))}
+
+    def place(name: str) -> tuple[int, bool, int, str]:
+        end = name.removeprefix(bases[name])
+        return places[_untwinned(bases[name])], name.startswith("validation_"), _ENDS.get(end, len(_ENDS)), end
+
+    return sorted(names, key=place)
 
 
-def _variants(base: str) -> list[str]:
-    return [f"{prefix}{base}{end}" for prefix in ("", "validation_") for end in ("", "_low", "_high")]
+def _untwinned(name: str) -> str:
+    return name.removeprefix("validation_")

@@ -27,7 +27,7 @@ from pipeline.files import read_json, write_json
 from pipeline.language import Learner
 from pipeline.params import explain
 from pipeline.systems import own
-from pipeline.systems.base import Inputs, Recipe, System
+from pipeline.systems.base import Inputs, LatentModel, Recipe, System
 
 BATCH = 500
 
@@ -99,7 +99,8 @@ class Model:
 
     classify: images (n, *shape) in 0..1 -> probabilities (n, values); features: images -> (n, d);
     edit: images, values -> images; sample: values, seed -> images, where values are class indices (n,) int64 or
-    probabilities (n, values).
+    probabilities (n, values). density is as the system has it (see `LatentModel`): neither batched nor without
+    gradients, since what uses it may need them.
     """
 
     config: dict[str, Any]
@@ -108,6 +109,7 @@ class Model:
     features: Callable[[Tensor], Tensor] | None
     edit: Callable[[Tensor, Tensor], Tensor] | None
     sample: Callable[[Tensor, int], Tensor] | None
+    density: LatentModel | None = None
 
     @property
     def parameters(self) -> int:
@@ -128,7 +130,7 @@ def model(config: dict[str, Any], system: System) -> Model:
         noise = torch.randn(len(values), *system.noise_shape, generator=generator)
         return sample(_probabilities(values, count), noise)
 
-    return Model(config, system, classify, features, edit and edit_to, sample and sample_by_seed)
+    return Model(config, system, classify, features, edit and edit_to, sample and sample_by_seed, system.density)
 
 
 def _probabilities(values: Tensor, count: int) -> Tensor:

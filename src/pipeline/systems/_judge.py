@@ -1,54 +1,74 @@
-"""What the judges share: a classifier of moved images that doubts what has been degraded.
+"""What the judges share: a classifier of moved images, and a guard that tells images like the data from degraded ones.
 
     classify : judge(noise(shift(s))) == v
-    doubt    : uniform == judge(degrade(s))     degrade(s): s faded, blurred or noisy
+    real     : guard(noise(shift(s))) == 1
+    degraded : guard(degrade(s)) == 0     degrade(s): s faded, blurred or noisy
 
-An edit that can be read is not yet an image like those of the data. So a judge counts an image as read only where it is
-surer of one value than of all others together, and `doubt` (outlier exposure, Hendrycks et al. 2019, equation 1 with the
-loss of its section 4.1) makes it unsure where nobody would take the image for data. Its features serve the Frechet
-distance.
+An edit that can be read is not yet an image like those of the data: a classifier still reads digits that have faded to
+grey. So what is read is g judge(s) + (1 - g) uniform, with g the guard's probability that s is like the data, and a
+value counts as read where it has more than half. The guard is a net of its own: the features of the classifier serve
+the Frechet distance, and are to be of what images show.
 """
 
 import pydantic
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pipeline.language import Composite, Fixed, Learner, Normal, Phase, Type, cross_entropy, equation, kl, noise, task
+from pipeline.language import (
+    Composite,
+    Fixed,
+    Learner,
+    Normal,
+    Phase,
+    Type,
+    bernoulli_nll,
+    constant,
+    cross_entropy,
+    equation,
+    noise,
+    task,
+)
+from pipeline.nets.images import Features
 from pipeline.nets.spoiling import degraded, shifted
 from pipeline.systems.base import Inputs, Recipe, System
 
 
 class Settings(Recipe):
-    """features: width of the penultimate layer; doubt: weight of that equation."""
+    """features: width of the penultimate layer; guard: that of the guard."""
 
     features: int = pydantic.Field(default=128, gt=0)
-    doubt: float = pydantic.Field(default=1.0, ge=0)
+    guard: int = pydantic.Field(default=32, gt=0)
 
 
 def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
     """module: images -> the features, (n, settings.features)."""
-    S, V, F, count = inputs.S, inputs.V, Type("F", (settings.features,)), len(inputs.values)
+    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", (), "bernoulli")
     features = Learner("features", (S,), F, module)
-    head = Learner("head", (F,), V, nn.Linear(settings.features, count))
+    head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
     read = Composite("judge", features, head)
+    seen = nn.Sequential(Features(inputs.shape, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
+    guard = Learner("guard", (S,), G, seen)
 
     R, C = Type("R", (2,)), Type("C", (3,))
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
     degrade = Fixed("degrade", (S, S, C), S, body=degraded)
-    uniform = Fixed("uniform", (V,), V, body=lambda value: torch.full_like(value, 1 / count).log())
 
     s, v = inputs.x
-    moved = shift(s, Normal("offset", R))
+    moved = noise(0.1)(shift(s, Normal("offset", R)))
     poor = degrade(s, Normal("grain", S), Normal("chance", C))
     careful = task(
-        classify=equation(read(noise(0.1)(moved)), v, cross_entropy, trains=read),
-        doubt=equation(uniform(v), read(poor), kl, trains=read, weight=settings.doubt),
+        classify=equation(read(moved), v, cross_entropy, trains=read),
+        real=equation(guard(moved), constant(1), bernoulli_nll, trains=guard),
+        degraded=equation(guard(poor), constant(0), bernoulli_nll, trains=guard),
     )
+
+    def classify(images: Tensor) -> Tensor:
+        like = guard.apply(images).sigmoid()[:, None]
+        return like * read.apply(images).exp() + (1 - like) / len(inputs.values)
 
     return System(
         task=careful,
         phases=(Phase("fit", careful, settings.steps),),
-        kept=(features, head),
-        classify=lambda images: read.apply(images).exp(),
+        kept=(features, head, guard),
+        classify=classify,
         features=features.apply,
     )

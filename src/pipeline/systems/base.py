@@ -6,6 +6,7 @@ from typing import Literal
 
 import pydantic
 from torch import Tensor
+from torch.distributions import Distribution
 
 from pipeline.language import Composite, Dataset, Equation, Learner, Mixture, Phase, Source, Task, TaskError, Type
 from pipeline.params import Section
@@ -27,7 +28,7 @@ class Recipe(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
-__all__ = ["Inputs", "Recipe", "System", "TaskError"]
+__all__ = ["Inputs", "LatentModel", "Recipe", "System", "TaskError"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,21 @@ def _datasets(source: Source) -> Iterator[Dataset]:
 
 
 @dataclass(frozen=True)
+class LatentModel:
+    """A density p(x, z) = p(z) p(x | z) over images x and latents z, each factor given a condition if there is one.
+
+    prior: n, condition -> p(z); likelihood: z (n, *latent), condition -> p(x | z); posterior: x (n, *shape), condition
+    -> q(z | x), an approximation, which a model may lack. All are distributions of batch shape (n,), so that `log_prob`
+    gives one number an example; a condition is a tensor of n rows, or None for a model that has none. Several layers of
+    latents are one z, side by side, under a Distribution of the model's own.
+    """
+
+    prior: Callable[[int, Tensor | None], Distribution]
+    likelihood: Callable[[Tensor, Tensor | None], Distribution]
+    posterior: Callable[[Tensor, Tensor | None], Distribution] | None = None
+
+
+@dataclass(frozen=True)
 class System:
     """A published system over given data.
 
@@ -126,7 +142,8 @@ class System:
 
     Uses, where the system has them: classify: images (n, *shape) in 0..1 -> probabilities (n, values); features:
     images -> (n, d), the penultimate layer; edit: images, probabilities of the value to write (n, values) -> images;
-    sample: probabilities, standard normal noise (n, *noise_shape) -> images.
+    sample: probabilities, standard normal noise (n, *noise_shape) -> images; density: of images (n, *shape), given
+    probabilities of the value (n, values), see `LatentModel`.
     """
 
     task: Task
@@ -139,6 +156,7 @@ class System:
     edit: Callable[[Tensor, Tensor], Tensor] | None = None
     sample: Callable[[Tensor, Tensor], Tensor] | None = None
     noise_shape: tuple[int, ...] = ()
+    density: LatentModel | None = None
 
     @property
     def lawful(self) -> Task:

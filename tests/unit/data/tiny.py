@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 from dataclasses import dataclass
 
 MODULE = '''
@@ -38,3 +39,18 @@ def packed(members: dict[str, bytes | tarfile.TarInfo]) -> bytes:
             else:
                 tar.addfile(entry)
     return text.getvalue()
+
+
+def wheel(name: str, members: dict[str, bytes]) -> bytes:
+    """A wheel of version 1.0.0 that pip takes, with such members."""
+    folder = f"{name}-1.0.0.dist-info"
+    about = {
+        f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n".encode(),
+        f"{folder}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{folder}/RECORD": b"",
+    }
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in (members | about).items():
+            archive.writestr(zipfile.ZipInfo(path), content)
+    return made.getvalue()

@@ -467,6 +467,13 @@ def test_image_inversion_is_an_inner_minimum() -> None:
     check(made, by_hand)
 
 
+def test_a_search_in_the_maximum_norm_ends_in_the_corner_that_the_gradient_points_to() -> None:
+    start, slope = torch.tensor([[0.5, 0.5, 0.95], [0.2, 0.0, 0.5]]), torch.tensor([3.0, -0.1, 1.0])
+    attack = ProjectedGradient(0.1, 5, norm="Linf")
+    found = attack.solve(start, lambda point: slope.expand_as(point))
+    torch.testing.assert_close(found, torch.tensor([[0.6, 0.4, 1.0], [0.3, 0.0, 0.6]]))
+
+
 def test_divergences_are_boxes_and_numbers_add_up() -> None:
     enc, dec = Learner("enc", (S,), Q, Joined(6, 2, 2)), Learner("dec", (Z,), P, Joined(2, 6))
     s, _ = data()
@@ -592,6 +599,7 @@ READER = Learner("reader", (S,), V)
         (lambda: derivative(lambda t: stop_gradient(LEARNER(t)), s0), ["derivative", "no gradient", "f(t)"]),
         (lambda: derivative(lambda t: LEARNER(noise(1.0)(t)), s0), ["derivative", "noise", "outside"]),
         (lambda: ProjectedGradient(1.0, 0), ["1 step or more"]),
+        (lambda: ProjectedGradient(1.0, 1, norm="L1"), ["L2 or Linf", "L1"]),
         (lambda: task(e=equation(READER(s0), uniform(V), cross_entropy, trains=READER)), ["soft target", "uniform"]),
         (
             lambda: (

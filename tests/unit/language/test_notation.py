@@ -73,7 +73,11 @@ def tasks() -> dict[str, Task]:
         "bound": task(
             slope=equation(derivative(lambda t: g(t, s), z.term, along=s), constant(0, S), mse, trains=g),
             worst=equation(
-                get(optimise(s, lambda t: (get(t), v), cross_entropy, ProjectedGradient(1.5, 4, bounds=(-1, 2)))),
+                get(
+                    optimise(
+                        s, lambda t: (get(t), v), cross_entropy, ProjectedGradient(1.5, 4, bounds=(-1, 2), norm="Linf")
+                    )
+                ),
                 v,
                 cross_entropy,
                 trains=get,

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from pipeline import report, systems
 from pipeline.errors import UserError
 from pipeline.params import Params
-from pipeline.report import page
+from pipeline.report import figures, page, render
 
 VOID = {"meta", "img", "input", "wbr", "br", "link"}
 SETTINGS = {"steps": 10}
@@ -215,12 +215,36 @@ def test_images_and_metrics_are_files_too(made: Path) -> None:
     ]
 
 
+def test_the_comparison_is_stored_without_times_and_without_studies(made: Path, workspace: Path) -> None:
+    stored = {path.name: path.read_bytes() for path in (made / "report/compare").iterdir()}
+    assert sorted(stored) == ["mnist.html", "mnist.json"]
+    assert not [name for name, content in stored.items() if b"seconds" in content]
+    found = json.loads(stored["mnist.json"])
+    assert [each["name"] for each in found["systems"]] == ["classifier", "manipulator", "conditional_vae"]
+    assert found["systems"][0]["steps"] == 10
+    assert [metric["key"] for metric in found["metrics"]] == ["accuracy", "undo_mse"]
+    (workspace / "runs").mkdir()
+    (workspace / "runs/train@mnist-classifier.json").write_text('{"seconds": 12.5}')
+    shutil.copytree(workspace / "metrics", workspace / "studies/long/metrics")
+    report.build(PARAMS, workspace)
+    assert {path.name: path.read_bytes() for path in (workspace / "report/compare").iterdir()} == stored
+
+
+def test_metrics_that_are_not_looked_at_first_follow_by_group(workspace: Path) -> None:
+    for path in (workspace / "metrics/mnist").iterdir():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "nll_bound": 90.5, "novel": 1.5}))
+    text = report.build(PARAMS, workspace).read_text(encoding="utf-8")
+    more = text[text.index("More metrics on test data") :]
+    assert more.index(">Likelihood</h4>") < more.index("90.50") < more.index(">Other</h4>") < more.index("1.500")
+    assert "More metrics" not in text[: text.index("More metrics on test data")]
+
+
 def test_names_from_files_cannot_become_markup() -> None:
-    empty = page.Section("<b>x</b>", "", page.Table((), ()), page.Table((), ()), (), (), (), ())
-    text = page.render([empty])
+    empty = page.Section("<b>x</b>", "", page.Table((), ()), (), (), (), (), (), ())
+    text = render.render("template.html", sections=[empty], box=figures)
     assert "<b>x" not in text
     assert "&lt;b&gt;x" in text
-    assert str(page.breakable("<i>_j")) == "&lt;i&gt;_<wbr>j"
+    assert str(render.breakable("<i>_j")) == "&lt;i&gt;_<wbr>j"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from pipeline.metrics.keys import Key
+from pipeline.metrics.keys import Key, find
 from pipeline.report import tables
 
 UP, DOWN, ZERO = Key("k", "", "up"), Key("k", "", "down"), Key("k", "", "zero")
@@ -48,17 +48,39 @@ def test_a_system_without_the_metric_does_not_take_part() -> None:
     assert tables.winner(results, "k", UP) == "b"
 
 
-def test_main_keys_come_first_then_the_known_then_the_unknown_and_the_size_last() -> None:
-    names = ["parameters", "novel", "style_slant", "undo_mse", "fid_edit", "accuracy", "collusion_gap"]
-    assert tables.order(names) == [
-        "accuracy",
-        "collusion_gap",
-        "fid_edit",
-        "undo_mse",
-        "style_slant",
-        "novel",
-        "parameters",
-    ]
+def test_nobody_wins_among_systems_measured_under_different_terms() -> None:
+    results = systems(a=(0.1, 0.2), b=(0.3, 0.4))
+    assert tables.winner({"a": {**results["a"], "protocol": "judged"}, "b": results["b"]}, "k", UP) is None
+    bounds = {
+        name: {"nll_bound": value, "nll_bound_low": value - 1, "nll_bound_high": value + 1, "binarisation": word}
+        for name, value, word in (("a", 80.0, "none"), ("b", 90.0, "fixed"))
+    }
+    assert tables.winner(bounds, "nll_bound", find("nll_bound")) is None
+    same = {name: {**found, "binarisation": "fixed"} for name, found in bounds.items()}
+    assert tables.winner(same, "nll_bound", find("nll_bound")) == "a"
+    # What is no likelihood does not depend on how images are made binary.
+    others = {name: {**found, "binarisation": name} for name, found in results.items()}
+    assert tables.winner(others, "k", UP) == "b"
+
+
+def test_judges_do_not_compete() -> None:
+    results = {name: {"accuracy": found["k"]} for name, found in systems(reader=None, judge_2=None).items()}
+    ends = {"reader": (0.80, 0.82), "judge_2": (0.90, 0.92)}
+    results = {n: {**r, "accuracy_low": ends[n][0], "accuracy_high": ends[n][1]} for n, r in results.items()}
+    assert not tables.table(results, ["accuracy"]).marks
+    assert tables.table(results, ["accuracy"], apart=()).marks
+    assert not tables.table({**results, "other": results["reader"]}, ["accuracy"]).marks
+
+
+def test_keys_are_grouped_in_the_order_of_the_list_and_what_it_lacks_is_other() -> None:
+    names = ["parameters", "novel", "style_slant", "undo_mse", "getput_mse", "accuracy", "another"]
+    assert tables.by_group(names) == {
+        "reading": ["accuracy"],
+        "laws": ["getput_mse", "undo_mse"],
+        "preservation": ["style_slant"],
+        "other": ["another", "novel"],
+        "size": ["parameters"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,7 +114,8 @@ def test_a_table_keeps_the_order_of_systems_and_leaves_gaps() -> None:
         "writer": {"write_accuracy": 0.95, "write_accuracy_low": 0.94, "write_accuracy_high": 0.96},
         "later": {},
     }
-    test = tables.table(results, notes={"later": "not trained"})
+    assert tables.measured(results.values()) == {"accuracy", "write_accuracy", "parameters"}
+    test = tables.table(results, ["accuracy", "write_accuracy", "parameters"], notes={"later": "not trained"})
     assert [column.name for column in test.columns] == ["accuracy", "write_accuracy", "parameters"]
     assert [row.system for row in test.rows] == ["reader", "writer", "later"]
     assert test.rows[0].cells == (tables.Cell("0.9000"), None, tables.Cell("10"))
@@ -102,7 +125,9 @@ def test_a_table_keeps_the_order_of_systems_and_leaves_gaps() -> None:
 
 
 def test_validation_has_a_table_of_its_own() -> None:
-    validation = tables.table({"a": {"accuracy": 0.9, "validation_accuracy": 0.8}}, "validation_")
+    results = {"a": {"accuracy": 0.9, "validation_accuracy": 0.8, "validation_accuracy_low": 0.7}}
+    assert tables.measured(results.values(), "validation_") == {"accuracy"}
+    validation = tables.table(results, ["accuracy"], "validation_")
     assert [column.name for column in validation.columns] == ["accuracy"]
     assert validation.rows[0].cells == (tables.Cell("0.8000"),)
 
@@ -112,7 +137,7 @@ def test_the_best_cell_is_marked() -> None:
         "a": {"undo_mse": 0.02, "undo_mse_low": 0.019, "undo_mse_high": 0.021},
         "b": {"undo_mse": 0.01, "undo_mse_low": 0.009, "undo_mse_high": 0.011},
     }
-    marked = tables.table(results)
+    marked = tables.table(results, ["undo_mse"])
     assert [row.cells[0].best for row in marked.rows if row.cells[0]] == [False, True]
     assert marked.marks
 
@@ -131,17 +156,19 @@ def test_the_csv_holds_every_number_in_full() -> None:
             "accuracy": 0.1 + 0.2,
             "accuracy_low": 0.25,
             "accuracy_high": 0.35,
+            "accuracy_seed_0": 0.2,
             "validation_accuracy": 0.5,
         },
         ("other", "b"): {"protocol": "judged", "parameters": 7},
     }
     rows = list(csv.DictReader(io.StringIO(tables.as_csv(results))))
-    assert list(rows[0])[:6] == [
+    assert list(rows[0])[:7] == [
         "data",
         "system",
         "accuracy",
         "accuracy_low",
         "accuracy_high",
+        "accuracy_seed_0",
         "validation_accuracy",
     ]
     assert float(rows[0]["accuracy"]) == 0.1 + 0.2

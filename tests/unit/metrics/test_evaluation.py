@@ -7,10 +7,9 @@ import pytest
 import torch
 from scipy import linalg
 
-from pipeline.language import ProjectedGradient
-from pipeline.metrics import keys, style
-from pipeline.metrics.accuracy import attacked, correct
-from pipeline.metrics.evaluation import Examples, Scale, laws, writing
+from pipeline.errors import UserError
+from pipeline.metrics import fixtures, keys, style
+from pipeline.metrics.evaluation import Examples, Panel, Scale
 from pipeline.metrics.fidelity import class_balanced, frechet_distance
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
 from pipeline.params import Metrics
@@ -24,7 +23,7 @@ def test_frechet_distance_of_two_gaussians_is_the_closed_form() -> None:
         [1.0, 0.0, 2.0]
     )
     expected = 1 + 4 + (1 - 2) ** 2 + (0.5 - 1.5) ** 2
-    assert frechet_distance(first, second) == pytest.approx(expected, rel=0.01)
+    assert frechet_distance(first, second).value == pytest.approx(expected, rel=0.01)
 
 
 def test_frechet_distance_equals_the_formula_with_a_matrix_root() -> None:
@@ -35,8 +34,8 @@ def test_frechet_distance_equals_the_formula_with_a_matrix_root() -> None:
     root = linalg.sqrtm(covariances[0] @ covariances[1]).real
     mean = ((first.mean(0) - second.mean(0)) ** 2).sum()
     expected = mean + np.trace(covariances[0] + covariances[1] - 2 * root)
-    assert frechet_distance(torch.tensor(first), torch.tensor(second)) == pytest.approx(expected, rel=1e-4)
-    assert frechet_distance(torch.tensor(first), torch.tensor(first)) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(torch.tensor(first), torch.tensor(second)).value == pytest.approx(expected, rel=1e-4)
+    assert frechet_distance(torch.tensor(first), torch.tensor(first)).value == pytest.approx(0, abs=1e-6)
 
 
 def test_intervals_hold_the_mean_and_shrink_with_the_root_of_the_examples() -> None:
@@ -60,7 +59,8 @@ def test_other_values_are_uniform_and_never_the_own_one() -> None:
 
 def test_class_balanced_takes_as_many_of_each_class_as_the_rarest_has() -> None:
     labels = torch.tensor([0, 0, 1, 2, 2, 2, 1, 0])
-    assert labels[class_balanced(labels, 3)].tolist() == [0, 0, 1, 1, 2, 2]
+    assert labels[class_balanced(labels, 3, 9)].tolist() == [0, 0, 1, 1, 2, 2]
+    assert labels[class_balanced(labels, 3, 1)].tolist() == [0, 1, 2]
 
 
 def bar(shift: float, width: int) -> torch.Tensor:
@@ -84,27 +84,9 @@ def test_stroke_of_a_long_bar_is_nearly_its_width(width: int) -> None:
 def test_style_is_compared_within_classes() -> None:
     classes = torch.arange(2).repeat(50)
     inner = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
-    assert style.preserved(inner + 10 * classes, 3 * inner - 5 * classes, classes, 1 - classes) == pytest.approx(
-        1, abs=1e-6
-    )
-
-
-def test_an_attack_stays_in_its_ball_and_never_helps() -> None:
-    weights = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
-    images = torch.rand(200, 16, generator=torch.Generator().manual_seed(1))
-    labels = (images @ weights).argmax(1)
-
-    def classify(points: torch.Tensor) -> torch.Tensor:
-        return (points @ weights).softmax(1)
-
-    accuracies = []
-    for radius in (0.05, 0.2, 0.6):
-        worst = attacked(classify, images, labels, ProjectedGradient(radius, 8))
-        assert float((worst - images).norm(dim=1).max()) <= radius + 1e-5
-        assert float(worst.min()) >= 0
-        assert float(worst.max()) <= 1
-        accuracies.append(float(correct(classify(worst), labels).mean()))
-    assert 1 > accuracies[0] > accuracies[1] > accuracies[2]
+    kept = style.preserved(inner + 10 * classes, 3 * inner - 5 * classes, classes, 1 - classes)
+    assert kept.value == pytest.approx(1, abs=1e-6)
+    assert kept.low <= kept.value <= kept.high
 
 
 PROTOTYPES = torch.zeros(4, 1, 8, 8)
@@ -116,11 +98,11 @@ def reader(images: torch.Tensor) -> torch.Tensor:
     return (images.flatten(1) @ PROTOTYPES.flatten(1).T * 3).softmax(1)
 
 
-def editor(edit) -> Model:
-    return Model({}, None, reader, lambda images: images.flatten(1)[:, ::8], edit, None)
+def editor(edit, classify=reader, name: str = "editor") -> Model:
+    return Model({"system": name}, None, classify, lambda images: images.flatten(1)[:, ::8], edit, None)
 
 
-def examples() -> tuple[Examples, Scale]:
+def panel() -> Panel:
     """Bars, at a height that says the class, of 4 to 8 pixels in length and any brightness from 0.6 on."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(4, (300,), generator=generator)
@@ -128,52 +110,56 @@ def examples() -> tuple[Examples, Scale]:
     brightness = 0.6 + 0.4 * torch.rand(300, 1, 1, 1, generator=generator)
     images = PROTOTYPES[labels] * brightness * (torch.arange(8) < lengths)
     settings = Metrics(edits=300, bootstrap=20, adversarial_radius=1.0, adversarial_steps=2, adversarial_examples=10)
-    return Examples(images, labels, images, 4), Scale(settings, 0)
+    judges = editor(None, name="judge_2"), editor(None, name="judge_1")
+    return Panel(lambda: judges, Examples(images, labels, images, 4), Scale(settings, 0))
+
+
+def chosen(values: torch.Tensor) -> torch.Tensor:
+    return values.argmax(1) if values.dim() == 2 else values
 
 
 def test_identity_writes_nothing_and_keeps_all() -> None:
-    held, scale = examples()
-    judge = editor(None)
-    found = writing(editor(lambda images, values: images), judge, judge, held, scale)
+    same = editor(lambda images, values: images)
+    found = panel().editing(same)
     assert found["write_accuracy"] == 0
     assert found["style_stroke"] > 0.95  # the same strokes, standardised among other ones
-    kept = laws(editor(lambda images, values: images), held, scale)
+    assert found["fid_edit"] == pytest.approx(0, abs=1e-6)  # the training images themselves: a distance is no proof
+    kept = panel().laws(same)
     assert kept["getput_mse"] == kept["undo_mse"] == kept["putput_mse"] == 0
 
 
 def test_one_prototype_a_class_writes_all_and_undoes_nothing() -> None:
-    held, scale = examples()
-
-    def put(images: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        chosen = values.argmax(1) if values.dim() == 2 else values
-        return PROTOTYPES[chosen]
-
-    judge = editor(None)
-    found = writing(editor(put), judge, judge, held, scale)
+    prototype = editor(lambda images, values: PROTOTYPES[chosen(values)])
+    found = panel().editing(prototype)
     assert found["write_accuracy"] == found["write_accuracy_own"] == found["judge_agreement"] == 1
-    assert found["collusion_gap"] == 0
-    broken = laws(editor(put), held, scale)
+    assert found["collusion_gap"] == found["style_stroke"] == found["information_stroke"] == 0
+    assert found["recall_edit"] < 0.1
+    broken = panel().laws(prototype)
     assert broken["undo_mse"] > 0.005
     assert broken["putput_mse"] == 0
 
 
 def test_a_mark_that_only_get_reads_is_a_collusion_gap() -> None:
-    held, scale = examples()
-
-    def put(images: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        marked = images.clone()
-        chosen = values.argmax(1) if values.dim() == 2 else values
-        marked[torch.arange(len(images)), 0, 0, chosen] = 0.01
-        return marked
-
-    def colluding(images: torch.Tensor) -> torch.Tensor:
-        return (images[:, 0, 0, :4] == 0.01).float()
-
-    own = Model({}, None, colluding, None, put, None)
-    judge = editor(None)
-    found = writing(own, judge, judge, held, scale)
-    assert found["write_accuracy_own"] > 0.99
+    hidden = fixtures.hidden_mark(reader, 4)
+    one_hot = torch.eye(4)
+    own = editor(lambda images, values: hidden.put(images, one_hot[chosen(values)]), hidden.get)
+    found = panel().editing(own)
+    assert found["write_accuracy_own"] == 1
     assert found["collusion_gap"] > 0.95
+    assert found["collusion_gap_low"] > 0.9
+
+
+def test_edits_that_are_no_images_are_refused() -> None:
+    with pytest.raises(UserError, match=r"edits: pixels in 0\.\.1 expected"):
+        panel().editing(editor(lambda images, values: images + 1))
+    with pytest.raises(UserError, match="edits: 300 of 300 hold NaN"):
+        panel().editing(editor(lambda images, values: images * torch.nan))
+
+
+def test_real_images_have_a_floor_of_nothing() -> None:
+    floor = panel().floor()
+    assert floor["fid_reference"] == pytest.approx(0, abs=1e-6)
+    assert floor["precision_reference"] == floor["coverage_reference"] == floor["judge_agreement_reference"] == 1
 
 
 def test_directions_of_keys() -> None:

@@ -1,0 +1,40 @@
+"""Train an experiment of params.yaml again with another seed, into studies/seeds/."""
+
+from pathlib import Path
+
+from flows import stage
+from pipeline.errors import UserError
+from pipeline.params import Experiment, Params
+
+STUDY = Path("studies", "seeds")
+WHAT = "the experiment's key and a seed, e.g. mnist-manipulator@1"
+
+
+def steps(what: str, params: Params, root: Path) -> dict[str, stage.Step]:
+    from pipeline import training
+
+    key, seed = parsed(what)
+    target, params = model(root, params.experiment(key), seed), params.model_copy(update={"seed": seed})
+    return {"fit": lambda: training.fit(key, params, root, target=target)}
+
+
+def parsed(what: str) -> tuple[str, int]:
+    """`mnist-manipulator@3` as its key and seed. Raises UserError for anything else."""
+    key, at, seed = what.partition("@")
+    if not at or not seed.isdecimal():
+        raise UserError(f"`{what}`: an experiment and a seed are expected, such as mnist-manipulator@1")
+    return key, int(seed)
+
+
+def model(root: Path, experiment: Experiment, seed: int) -> Path:
+    """The folder of one training."""
+    return root / STUDY / "models" / experiment.data / experiment.system / f"seed_{seed}"
+
+
+def results(root: Path, experiment: Experiment, seed: int) -> Path:
+    """The metrics of one training."""
+    return root / STUDY / "metrics" / experiment.data / experiment.system / f"seed_{seed}.json"
+
+
+if __name__ == "__main__":
+    stage.main("repeat", steps, WHAT)
