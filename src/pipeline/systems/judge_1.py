@@ -1,4 +1,4 @@
-"""The judge of validation: pooled 3x3 convolutions. It never sees test data, nor the examples of any other system."""
+"""The judge of validation: pooled 3x3 convolutions and a guard. It never sees test data, nor what any system learned from."""
 
 from pipeline.nets.images import PooledFeatures
 from pipeline.systems import _judge

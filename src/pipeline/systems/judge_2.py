@@ -1,4 +1,4 @@
-"""The judge that reports on test data: wide strided 5x5 convolutions. It never chooses anything."""
+"""The judge that reports on test data: wide strided 5x5 convolutions and a guard. It never chooses anything."""
 
 from pipeline.nets.images import WideFeatures
 from pipeline.systems import _judge

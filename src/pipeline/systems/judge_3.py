@@ -1,4 +1,4 @@
-"""The second pair of eyes on validation: built like judge_2, trained on the examples of judge_1.
+"""The second pair of eyes on validation: built like judge_2, guard and all, trained on the examples of judge_1.
 
 What looks good to one set of features may look poor to another: features of pooled convolutions hardly notice that
 edits are too much alike. So every choice has a second opinion, and judge_2 takes no part in any.
