@@ -9,9 +9,9 @@ from scipy import linalg
 
 from pipeline.errors import UserError
 from pipeline.metrics import fixtures, keys, style
-from pipeline.metrics.evaluation import Examples, Panel, Scale
 from pipeline.metrics.fidelity import class_balanced, frechet_distance
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
+from pipeline.metrics.panel import Examples, Panel, Scale
 from pipeline.params import Metrics
 from pipeline.systems import Model
 
@@ -111,7 +111,7 @@ def panel() -> Panel:
     images = PROTOTYPES[labels] * brightness * (torch.arange(8) < lengths)
     settings = Metrics(edits=300, bootstrap=20, adversarial_radius=1.0, adversarial_steps=2, adversarial_examples=10)
     judges = editor(None, name="judge_2"), editor(None, name="judge_1")
-    return Panel(lambda: judges, Examples(images, labels, images, 4), Scale(settings, 0))
+    return Panel(lambda: judges, Examples(images, labels, images, labels, 4), Scale(settings, 0))
 
 
 def chosen(values: torch.Tensor) -> torch.Tensor:
