@@ -10,6 +10,8 @@ value counts as read where it is over half way from chance to certainty. The gua
 the Frechet distance, and are to be of what images show.
 """
 
+from dataclasses import replace
+
 import pydantic
 from torch import Tensor, nn
 
@@ -41,12 +43,12 @@ class Settings(Recipe):
 
 def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
     """module: images -> the features, (n, settings.features)."""
-    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", (), "bernoulli")
+    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", ())
     features = Learner("features", (S,), F, module)
     head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
     read = Composite("judge", features, head)
     seen = nn.Sequential(Features(inputs.shape, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
-    guard = Learner("guard", (S,), G, seen)
+    guard = Learner("guard", (S,), replace(G, kind="bernoulli"), seen)
 
     R, C = Type("R", (2,)), Type("C", (3,))
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
@@ -57,8 +59,8 @@ def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
     poor = degrade(s, Normal("grain", S), Normal("chance", C))
     careful = task(
         classify=equation(read(moved), v, cross_entropy, trains=read),
-        real=equation(guard(moved), constant(1), bernoulli_nll, trains=guard),
-        degraded=equation(guard(poor), constant(0), bernoulli_nll, trains=guard),
+        real=equation(guard(moved), constant(1, G), bernoulli_nll, trains=guard),
+        degraded=equation(guard(poor), constant(0, G), bernoulli_nll, trains=guard),
     )
 
     def classify(images: Tensor) -> Tensor:
