@@ -100,13 +100,17 @@ class Workspace:
         yaml.dump(content, file)
 
     def shrink(self, limit: int, steps: int, systems: Sequence[str] = ()) -> None:
-        """Small data, short trainings; only the named systems, if any are named."""
+        """MNIST alone, small data, short trainings; only the named systems, if any are named."""
         yaml, file = YAML(), self.root / "params.yaml"
         content = yaml.load(file.read_text())
+        content["datasets"] = {"mnist": content["datasets"]["mnist"]}
         content["datasets"]["mnist"].update(limit=limit, validation=limit // 12)
-        content["metrics"].update(edits=200, bootstrap=20, adversarial_examples=50)
+        content["metrics"].update(edits=200, bootstrap=20, adversarial_examples=50, permutations=19)
+        content["metrics"].update(likelihood_examples=10, likelihood_samples=5, annealed_examples=2)
+        content["metrics"].update(annealed_distributions=5)
         for key in list(content["experiments"]):
-            if systems and content["experiments"][key]["system"] not in systems:
+            experiment = content["experiments"][key]
+            if experiment["data"] != "mnist" or (systems and experiment["system"] not in systems):
                 del content["experiments"][key]
             else:
                 content["experiments"][key]["settings"].update(steps=steps)

@@ -34,7 +34,9 @@ class Metrics(Section):
     edits: images edited or sampled, and real ones that they are held against; bootstrap: resamples per interval;
     neighbours: the k of precision, recall, density and coverage; permutations: of the two-sample tests;
     adversarial_*: radii of the attacks (pixels in 0..1), their gradient steps, restarts from random points, and the
-    examples attacked.
+    examples attacked; likelihood_*: examples, and importance samples for each; annealed_*: examples whose likelihood is
+    estimated by annealing too (0: none), and distributions on its path; binarisation: of their pixels;
+    photograph_examples: colour images that the ImageNet CNN sees.
     """
 
     edits: int = pydantic.Field(gt=1)
@@ -46,6 +48,12 @@ class Metrics(Section):
     adversarial_steps: int = pydantic.Field(gt=0)
     adversarial_restarts: int = pydantic.Field(default=1, ge=0)
     adversarial_examples: int = pydantic.Field(gt=0)
+    likelihood_examples: int = pydantic.Field(default=200, gt=1)
+    likelihood_samples: int = pydantic.Field(default=500, gt=0)
+    annealed_examples: int = pydantic.Field(default=0, ge=0)
+    annealed_distributions: int = pydantic.Field(default=100, gt=1)
+    binarisation: Literal["none", "fixed", "stochastic"] = "stochastic"
+    photograph_examples: int = pydantic.Field(default=2500, gt=192)
 
 
 class Experiment(Section):

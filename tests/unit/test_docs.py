@@ -2,11 +2,15 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+
+from pipeline.metrics import keys
+from tests.unit.metrics import known
 
 DOCS = Path(__file__).parents[2] / "docs"
 EDITOR = Path(__file__).parent / "language" / "editor"
@@ -35,3 +39,20 @@ def test_the_code_of_a_page_runs_and_prints_what_follows_it(
             printed = output.getvalue()
         elif language in ("text", ""):
             assert printed.strip() == text.strip()
+
+
+def test_the_page_of_verification_has_every_known_answer() -> None:
+    page = (DOCS / "verification.md").read_text(encoding="utf-8")
+    missing = [case.case for case in known.cases() if f"| `{case.metric}` | {case.case} |" not in page]
+    assert not missing, "python -m benchmarks.verification writes it anew"
+
+
+def test_the_page_of_metrics_has_every_key_that_the_experiments_have() -> None:
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    files = (DOCS.parent / "metrics").glob("*/*.json")
+    measured = {keys.find(name).name for path in files for name in json.loads(path.read_text())}
+    documented = set(re.findall(r"`([a-z_0-9<>*]+)`", page))
+    patterns = [re.compile(re.sub(r"<probe>|\*", r"\\w+", each) + "$") for each in documented]
+    missing = {name for name in measured if not any(pattern.match(name) for pattern in patterns)}
+    # Two words of a file that are no metrics.
+    assert missing <= {"protocol", "binarisation"}

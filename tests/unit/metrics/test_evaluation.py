@@ -1,6 +1,7 @@
 """Each measure on a case whose answer is known."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from scipy import linalg
 
 from pipeline.errors import UserError
 from pipeline.metrics import fixtures, keys, style
-from pipeline.metrics.evaluation import Examples, Panel, Scale
 from pipeline.metrics.fidelity import class_balanced, frechet_distance
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
+from pipeline.metrics.panel import Examples, Panel, Scale
 from pipeline.params import Metrics
 from pipeline.systems import Model
 
@@ -111,7 +112,7 @@ def panel() -> Panel:
     images = PROTOTYPES[labels] * brightness * (torch.arange(8) < lengths)
     settings = Metrics(edits=300, bootstrap=20, adversarial_radius=1.0, adversarial_steps=2, adversarial_examples=10)
     judges = editor(None, name="judge_2"), editor(None, name="judge_1")
-    return Panel(lambda: judges, Examples(images, labels, images, 4), Scale(settings, 0))
+    return Panel(lambda: judges, Examples(images, labels, images, labels, 4), Scale(settings, 0))
 
 
 def chosen(values: torch.Tensor) -> torch.Tensor:
@@ -168,3 +169,48 @@ def test_directions_of_keys() -> None:
     assert keys.better("validation_fid_edit", 3.0, 4.0)
     assert keys.better("collusion_gap", -0.01, 0.02)
     assert keys.find("validation_undo_mse_low").name == "undo_mse"
+
+
+def test_a_floor_is_of_the_same_tests_as_the_edits() -> None:
+    """Of 300 examples of each of 4 values, in 8 features."""
+    same = editor(lambda images, values: images)
+    edits, floor = panel().editing(same), panel().floor()
+    of_edits = {key.removeprefix("inversion_") for key in edits if key.startswith("inversion_")}
+    of_real = {key.removeprefix("inversion_reference_") for key in floor if key.startswith("inversion_reference_")}
+    assert of_edits == of_real
+    assert edits["inversion_mmd"] > floor["inversion_reference_mmd"]
+
+
+def test_every_key_that_is_measured_has_a_meaning_and_a_group() -> None:
+    editing = editor(lambda images, values: PROTOTYPES[chosen(values)])
+    asked = panel()
+    found = asked.reading(editing) | asked.editing(editing) | asked.laws(editing) | asked.floor()
+    for name in keys.metrics(found):
+        assert keys.find(name).meaning, name
+        assert keys.find(name).group != "other", name
+
+
+def test_colour_images_are_seen_by_the_net_of_photographs_too() -> None:
+    asked = panel()
+    seen = Panel(asked.judges, asked.examples, asked.scale, lambda images: images.flatten(1)[:, :16])
+    found = seen.floor()
+    assert found["fid_reference_imagenet"] == pytest.approx(0, abs=1e-6)
+    assert "kid_reference_imagenet_low" in found
+    assert keys.find("fid_reference_imagenet").meaning
+
+
+def test_an_attack_on_another_judge_shows_masked_gradients() -> None:
+    """A classifier with probabilities so sharp that their gradient vanishes, beside one that it copies."""
+
+    def sharp(images: torch.Tensor) -> torch.Tensor:
+        return (images.flatten(1) @ PROTOTYPES.flatten(1).T * 1e4).softmax(1)
+
+    def system(classify) -> SimpleNamespace:
+        return SimpleNamespace(classify=classify)
+
+    judge = Model({"system": "judge_2"}, system(reader), reader, None, None, None)
+    masked = Model({"system": "masked"}, system(sharp), sharp, None, None, None)
+    asked = panel()
+    found = Panel(lambda: (judge, judge), asked.examples, asked.scale).robustness(masked)
+    assert found["accuracy_transfer"] <= found["accuracy_adversarial"]
+    assert set(found) >= {"accuracy_adversarial_linf", "sure_faded", "sure_blurred", "sure_noisy"}
