@@ -143,7 +143,7 @@ the floor of each distance. What each fixture is: `src/pipeline/metrics/fixtures
 * `faded` is legible to a classifier; judges do not accept it, and every measure of fidelity notices.
 * `renderer` is the exact edit: the ceiling that targets refer to.
 """
-JUDGED = """A judge reads a value where it gives more than half of the probability to it (`surely right`: to the right one).
+JUDGED = """A judge reads a value whose probability is over half way from chance to certainty (`surely right`: the right one's).
 """
 PASSED = f"""Share of test images read as what they are, and in brackets read as anything, when they are made worse. The standard
 degradations of `sure_*` are {", ".join(DEGRADED)}: contrast 0.2, blur 0.07, noise 0.3.

@@ -31,7 +31,7 @@ class Record(dict[str, Any]):
     """What a step returns if it has something to add to the record of the run, such as an MLflow run id."""
 
 
-PACKAGES = ("torch", "dvc", "prefect", "mlflow", "numpy", "torchmetrics")
+PACKAGES = ("torch", "dvc", "prefect", "mlflow", "numpy", "scikit-learn")
 
 
 def main(stage: str, steps: Steps, what: str = "") -> None:

@@ -57,7 +57,7 @@ def _version(wanted: bool) -> None:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     print(f"pipeline {__version__}  python {platform.python_version()}  torch {torch.__version__}  device {device}")
-    names = ("dvc", "prefect", "mlflow", "numpy", "scikit-learn", "torchmetrics", "discopy")
+    names = ("dvc", "prefect", "mlflow", "numpy", "scikit-learn", "scipy", "discopy")
     print("  ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
     raise typer.Exit
 

@@ -37,7 +37,12 @@ class Key:
 
 KEYS = (
     Key("accuracy", "share of test images that the system's own classifier reads right", "up", "reading"),
-    Key("accuracy_sure", "share of test images whose label gets more than half of the probability", "up", "reading"),
+    Key(
+        "accuracy_sure",
+        "share of test images whose label gets a probability over half way from chance to certainty",
+        "up",
+        "reading",
+    ),
     Key("label_nll", "negative log-likelihood of the labels, nats per example", "down", "reading"),
     Key("calibration_error", "expected difference of confidence and accuracy, 15 bins", "down", "reading"),
     Key("accuracy_adversarial", "accuracy under an L2 attack by projected gradient", "up", "reading"),
@@ -50,19 +55,19 @@ KEYS = (
     ),
     Key(
         "sure_faded",
-        "share of test images that are read with more than half of the probability at a fifth of their contrast",
+        "share of test images in which some value is read that surely at a fifth of their contrast",
         "down",
         "reading",
     ),
     Key(
         "sure_blurred",
-        "share of test images that are read with more than half of the probability at a blur of 7% of their height",
+        "share of test images in which some value is read that surely at a blur of 7% of their height",
         "down",
         "reading",
     ),
     Key(
         "sure_noisy",
-        "share of test images that are read with more than half of the probability at noise of standard deviation 0.3",
+        "share of test images in which some value is read that surely at noise of standard deviation 0.3",
         "down",
         "reading",
     ),

@@ -5,7 +5,7 @@
     undo       put(put(s, a), get(s)) == s
     putput     put(put(s, a), b) == put(s, b)
 
-A judge reads a value where it gives more than half of the probability to it, and nothing elsewhere (`accuracy.sure`).
+A judge reads a value whose probability is over half way from chance to certainty, and else nothing (`accuracy.sure`).
 All results are by key (docs/metrics.md). `mean` makes the entries of a key from one number per example.
 """
 

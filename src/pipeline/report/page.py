@@ -1,7 +1,7 @@
 """The page: what there is of every experiment, gathered and written to report/."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline import data, pictures, systems
 from pipeline.files import whole_folder, write_json, write_text
+from pipeline.metrics import accuracy
 from pipeline.params import Params
 from pipeline.report import comparison, figures, measured, tables
 from pipeline.report.diagrams import diagrams
@@ -41,6 +42,15 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """What a classifier reads of test images: a row for each value, with counts of each reading, and of none."""
+
+    system: str
+    values: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """What the page says of one data set.
 
@@ -52,6 +62,7 @@ class Section:
     measures: Table
     more: tuple[Table, ...]
     validation: tuple[Table, ...]
+    confusions: tuple[Confusion, ...]
     edits: tuple[Grid, ...]
     samples: tuple[Grid, ...]
     curves: tuple[Figures, ...]
@@ -155,6 +166,7 @@ def section(found: Gathered, params: Params, root: Path) -> Section:
         measures=tables.table(found.results, [name for name in tables.MAIN if name in names], notes=found.notes),
         more=grouped(found.results, names - set(tables.MAIN)),
         validation=grouped(found.results, tables.measured(found.results.values(), "validation_"), "validation_"),
+        confusions=tuple(confusions(found)),
         edits=edits,
         samples=tuple(samples(found, params.seed)),
         curves=tuple(each for system in found.models if (each := curves(found.name, system, root)).items),
@@ -166,6 +178,18 @@ def grouped(results: Mapping[str, Results], names: Iterable[str], prefix: str = 
     """One table for each group of these metrics."""
     groups = tables.by_group(names)
     return tuple(tables.table(results, listed, prefix, title=group) for group, listed in groups.items())
+
+
+def confusions(found: Gathered) -> Iterator[Confusion]:
+    """What is read as what, by every system that only reads."""
+    if found.test is None:
+        return
+    values = found.test.values
+    for system, model in found.models.items():
+        if model.classify and not model.edit:
+            read = accuracy.readings(model.classify(found.test.images))
+            counts = accuracy.confusion(read, found.test.labels, len(values)).tolist()
+            yield Confusion(system, values, tuple(map(tuple, counts)))
 
 
 def samples(found: Gathered, seed: int) -> list[Grid]:

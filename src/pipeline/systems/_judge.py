@@ -6,7 +6,7 @@
 
 An edit that can be read is not yet an image like those of the data: a classifier still reads digits that have faded to
 grey. So what is read is g judge(s) + (1 - g) uniform, with g the guard's probability that s is like the data, and a
-value counts as read where it has more than half. The guard is a net of its own: the features of the classifier serve
+value counts as read where it is over half way from chance to certainty. The guard is a net of its own: the features of the classifier serve
 the Frechet distance, and are to be of what images show.
 """
 

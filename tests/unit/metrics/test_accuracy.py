@@ -88,8 +88,13 @@ def test_calibration_error_equals_that_of_torchmetrics() -> None:
     assert found.low < found.value < found.high
 
 
-def test_readings_need_more_than_half() -> None:
-    probabilities = torch.tensor([[0.6, 0.4, 0.0], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0]])
+def test_of_two_values_one_always_has_half_and_none_may_be_read() -> None:
+    probabilities = torch.tensor([[0.51, 0.49], [0.74, 0.26], [0.76, 0.24]])
+    assert readings(probabilities).tolist() == [NONE, NONE, 0]
+
+
+def test_readings_are_over_half_way_from_chance_to_certainty() -> None:
+    probabilities = torch.tensor([[0.67, 0.33, 0.0], [0.4, 0.35, 0.25], [0.66, 0.34, 0.0]])
     assert readings(probabilities).tolist() == [0, NONE, NONE]
     assert sure(probabilities, torch.tensor([0, 0, 1])).tolist() == [1, 0, 0]
     table = confusion(readings(probabilities), torch.tensor([0, 0, 2]), 3)

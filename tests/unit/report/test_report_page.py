@@ -240,7 +240,7 @@ def test_metrics_that_are_not_looked_at_first_follow_by_group(workspace: Path) -
 
 
 def test_names_from_files_cannot_become_markup() -> None:
-    empty = page.Section("<b>x</b>", "", page.Table((), ()), (), (), (), (), (), ())
+    empty = page.Section("<b>x</b>", "", page.Table((), ()), (), (), (), (), (), (), ())
     text = render.render("template.html", sections=[empty], box=figures)
     assert "<b>x" not in text
     assert "&lt;b&gt;x" in text
@@ -258,3 +258,15 @@ def test_a_damaged_file_is_named_and_the_old_report_stays(workspace: Path, name:
         report.build(PARAMS, workspace)
     assert (workspace / "report/index.html").read_bytes() == before
     assert [path.name for path in workspace.glob(".report*")] == []
+
+
+def test_a_classifier_has_a_table_of_what_is_read_as_what(made: Path, text: str) -> None:
+    """An untrained one, 60 images: each row counts the six of its value, wherever they are read."""
+    tables = re.findall(r'<table class="confusion">.*?</table>', text, re.S)
+    assert len(tables) == 1, "of the classifier alone: an editor's get is that classifier"
+    rows = re.findall(r'<tr><th scope="row">(\d)</th>\n?(.*?)</tr>', tables[0], re.S)
+    assert [value for value, _ in rows] == [str(n) for n in range(10)]
+    for _, cells in rows:
+        counts = re.findall(r"<td[^>]*>(\d*)</td>", cells)
+        assert len(counts) == 11
+        assert sum(int(count or 0) for count in counts) == 6
