@@ -20,7 +20,7 @@ def calibrated(share_right: float) -> float:
 
 
 def linear_margin(norm: str) -> float:
-    """The radius at which half of the images of a linear classifier fall, from the accuracy at that radius."""
+    """Accuracy of a linear classifier at radius 0.3."""
     weights = torch.tensor([3.0, -4.0])
     images = torch.stack((torch.linspace(-1, 1, 401), torch.zeros(401)), 1)
     labels = (images @ weights > 0).long()
@@ -46,14 +46,14 @@ CASES = [
     # An image at (x, 0) is |3 x| / 5 away from the boundary in L2, and |3 x| / 7 in Linf.
     Known(
         "accuracy_adversarial",
-        "linear classifier: share of margins |3x|/5 above 0.3 (L2)",
+        "linear classifier: share of images with 3 abs(x) / 5 above 0.3 (L2)",
         0.5,
         lambda: linear_margin("L2"),
         0.01,
     ),
     Known(
         "accuracy_adversarial_linf",
-        "the same: share of |3x|/7 above 0.3 (Linf)",
+        "the same with 3 abs(x) / 7 (Linf)",
         0.3,
         lambda: linear_margin("Linf"),
         0.01,
