@@ -45,13 +45,13 @@ def imagenet_cnn() -> Path:
 
 
 class Workspace:
-    """A copy of the project as it is now, in a git and DVC repository of its own, with small settings."""
+    """A copy of the project as it is now, studies aside, in a git and DVC repository of its own, with small settings."""
 
     def __init__(self, root: Path, archives: Path) -> None:
         self.root = root
         names = subprocess.check_output(["git", "ls-files", "-coz", "--exclude-standard"], cwd=REPOSITORY, text=True)
         for name in filter(None, names.split("\0")):
-            if (REPOSITORY / name).is_file() and not name.startswith("tests/"):
+            if (REPOSITORY / name).is_file() and not name.startswith(("tests/", "studies/")):
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, root / name)
         self.env = {

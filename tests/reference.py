@@ -34,7 +34,8 @@ WHEEL = Source(
 
 
 @functools.cache
-def _module(name: str) -> ModuleType:
+def _modules() -> dict[str, ModuleType]:
+    """The modules by name; nobody else is to find the bare parent, who would take it for the package."""
     folder = REPOSITORY / ".cache" / "torch_fidelity"
     folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -44,21 +45,25 @@ def _module(name: str) -> ModuleType:
     parent.__path__ = [str(folder)]
     utils.__getattr__ = lambda name: None
     sys.modules |= {"torch_fidelity": parent, "torch_fidelity.utils": utils}
-    return importlib.import_module(f"torch_fidelity.metric_{name}")
+    try:
+        return {name: importlib.import_module(f"torch_fidelity.metric_{name}") for name in ("fid", "kid", "prc")}
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == "torch_fidelity"]:
+            del sys.modules[name]
 
 
 def fid(real: Tensor, fake: Tensor) -> float:
-    statistics = [_module("fid").fid_features_to_statistics(each) for each in (real, fake)]
-    return _module("fid").fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    statistics = [_modules()["fid"].fid_features_to_statistics(each) for each in (real, fake)]
+    return _modules()["fid"].fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
 
 
 def kid(real: Tensor, fake: Tensor, **settings: Any) -> float:
     """The mean over `kid_subsets` (100) of `kid_subset_size` (1000) examples."""
-    return _module("kid").kid_features_to_metric(real, fake, verbose=False, **settings)[
+    return _modules()["kid"].kid_features_to_metric(real, fake, verbose=False, **settings)[
         "kernel_inception_distance_mean"
     ]
 
 
 def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> tuple[float, float]:
-    found = _module("prc").prc_features_to_metric(fake, real, prc_neighborhood=neighbours, verbose=False)
+    found = _modules()["prc"].prc_features_to_metric(fake, real, prc_neighborhood=neighbours, verbose=False)
     return found["precision"], found["recall"]
