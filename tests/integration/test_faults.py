@@ -21,7 +21,7 @@ from tests.conftest import Workspace
 def judges(tmp_path_factory: pytest.TempPathFactory, mnist_raw: Path) -> Workspace:
     """A workspace with prepared data and nothing but the judges."""
     made = Workspace(tmp_path_factory.mktemp("faults"), mnist_raw)
-    made.shrink(limit=3000, steps=40, systems=("judge_1", "judge_2"))
+    made.shrink(limit=3000, steps=40, systems=("judge_1", "judge_2", "judge_3"))
     made.commit()
     made.run("dvc", "repro", "prepare@mnist")
     return made
@@ -89,7 +89,7 @@ def test_a_server_killed_during_training_costs_nothing_and_sync_completes_the_ru
     assert f"mnist-judge_2: run {live}" in synced
     assert "already" in judges.pipeline("sync", MLFLOW_TRACKING_URI=server.address).stdout
     rows = json.loads(judges.pipeline("models", "--json", MLFLOW_TRACKING_URI=server.address).stdout)
-    assert {(row["name"], row["version"]) for row in rows} == {("mnist-judge_1", 1), ("mnist-judge_2", 1)}
+    assert {(row["name"], row["version"]) for row in rows} == {(f"mnist-judge_{number}", 1) for number in (1, 2, 3)}
     steps = [int(line.split(",")[0]) for line in (model / "curves.csv").read_text().splitlines()[1:]]
     logged = subprocess.check_output(
         [sys.executable, "-c", HISTORY, server.address, live], env=judges.env, cwd=judges.root, text=True
