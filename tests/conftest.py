@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,34 +14,34 @@ from ruamel.yaml import YAML
 REPOSITORY = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="session")
-def mnist_raw() -> Path:
-    """A folder with the four raw files of MNIST, checked; kept in .cache/ between runs."""
-    from pipeline import data
-
-    folder = REPOSITORY / ".cache" / "mnist"
+def kept(name: str, fetch: Callable[[Path], object]) -> Path:
+    """A folder in .cache/ that `fetch` fills once for all runs; it is whole or absent. Raises what `fetch` raises."""
+    folder = REPOSITORY / ".cache" / name
     folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
-            data.fetch("mnist", folder)
+            fetch(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mnist_raw() -> Path:
+    """A folder with the four raw files of MNIST, checked."""
+    from pipeline import data
+
+    return kept("mnist", lambda folder: data.fetch("mnist", folder))
 
 
 @pytest.fixture(scope="session")
 def imagenet_cnn() -> Path:
-    """A folder with the published weights of the ImageNet CNN; kept in .cache/ between runs. Skips without them."""
+    """A folder with the published weights of the ImageNet CNN. Skips without them."""
     from pipeline.data import imagenet_cnn
     from pipeline.errors import UserError
 
-    folder = REPOSITORY / ".cache" / "imagenet_cnn"
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            try:
-                imagenet_cnn.fetch(folder)
-            except UserError as error:
-                pytest.skip(str(error))
-    return folder
+    try:
+        return kept("imagenet_cnn", imagenet_cnn.fetch)
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 class Workspace:

@@ -11,12 +11,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from filelock import FileLock
 from torch import Tensor
 
 from pipeline.data.base import Source
 from pipeline.data.fetching import bring
-from tests.conftest import REPOSITORY
+from tests.conftest import kept
 
 WHEEL = Source(
     files={
@@ -36,11 +35,7 @@ WHEEL = Source(
 @functools.cache
 def _modules() -> dict[str, ModuleType]:
     """The modules by name; nobody else is to find the bare parent, who would take it for the package."""
-    folder = REPOSITORY / ".cache" / "torch_fidelity"
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            bring("torch-fidelity", WHEEL, folder)
+    folder = kept("torch_fidelity", lambda folder: bring("torch-fidelity", WHEEL, folder))
     parent, utils = ModuleType("torch_fidelity"), ModuleType("torch_fidelity.utils")
     parent.__path__ = [str(folder)]
     utils.__getattr__ = lambda name: None

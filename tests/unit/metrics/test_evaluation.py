@@ -15,6 +15,7 @@ from pipeline.metrics.intervals import mean_with_interval, uniform_other
 from pipeline.metrics.panel import Examples, Panel, Scale
 from pipeline.params import Metrics
 from pipeline.systems import Model
+from tests.unit.metrics.known_style import bar
 
 
 def test_frechet_distance_of_two_gaussians_is_the_closed_form() -> None:
@@ -64,22 +65,14 @@ def test_class_balanced_takes_as_many_of_each_class_as_the_rarest_has() -> None:
     assert labels[class_balanced(labels, 3, 1)].tolist() == [0, 1, 2]
 
 
-def bar(shift: float, width: int) -> torch.Tensor:
-    image = torch.zeros(1, 28, 28)
-    for row in range(4, 24):
-        start = round(12 + shift * (14 - row))
-        image[0, row, start : start + width] = 1
-    return image
-
-
 @pytest.mark.parametrize("shift", [0.0, 0.5, -0.5])
 def test_slant_of_a_leaning_bar_is_its_shear(shift: float) -> None:
-    assert float(style.slant(bar(shift, 3)[None])) == pytest.approx(shift, abs=0.03)
+    assert float(style.slant(bar(shift, 3))) == pytest.approx(shift, abs=0.03)
 
 
 @pytest.mark.parametrize("width", [2, 4, 6])
 def test_stroke_of_a_long_bar_is_nearly_its_width(width: int) -> None:
-    assert float(style.stroke(bar(0.0, width)[None])) == pytest.approx(width * 20 / (20 + width), rel=0.1)
+    assert float(style.stroke(bar(0.0, width))) == pytest.approx(width * 20 / (20 + width), rel=0.1)
 
 
 def test_style_is_compared_within_classes() -> None:

@@ -25,10 +25,7 @@ from pipeline.metrics.fidelity import (
 from pipeline.metrics.intervals import Estimate
 from pipeline.metrics.mmd import cubic, mmd
 from tests import reference
-
-
-def normal(count: int, width: int, seed: int) -> Tensor:
-    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+from tests.unit.metrics.known_fidelity import normal
 
 
 def skewed(count: int, seed: int, shift: float = 0.0, width: int = 16) -> Tensor:
