@@ -69,7 +69,7 @@ def series(judge: systems.Model, real: Tensor, images: Tensor, labels: Tensor, c
 
 def sizes(real: Tensor, fake: Tensor) -> str:
     lines = ["| examples | FID | FID-infinity |", "|---|---|---|"]
-    for size in SIZES:
+    for size in (size for size in SIZES if size <= min(len(real), len(fake))):
         pair = real[:size], fake[:size]
         enough = size >= 4 * real.shape[1]
         found = frechet_infinity(*pair) if enough else None
@@ -91,7 +91,7 @@ def main() -> None:
     judge = systems.load(given.root / "models" / given.data / given.judge)
     train, test = data.load(prepared, "train"), data.load(prepared, "test")
     values = len(data.info(prepared).values)
-    balanced = class_balanced(train.labels, values).view(values, -1)[:, : given.real // values].flatten()
+    balanced = class_balanced(train.labels, values, given.real // values)
     generator = torch.Generator().manual_seed(0)
     balanced = balanced[torch.randperm(len(balanced), generator=generator)]
     real, images = judge.features(as_floats(train.images[balanced])), as_floats(test.images)
