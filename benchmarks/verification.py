@@ -16,6 +16,7 @@ from pipeline import data, systems
 from pipeline.files import read_json
 from pipeline.metrics.accuracy import NONE, readings, sure
 from pipeline.metrics.degradations import blur, noise
+from pipeline.metrics.evaluation import as_floats
 from pipeline.metrics.panel import DEGRADED
 from pipeline.systems import Model
 from tests.unit.metrics import known
@@ -112,7 +113,7 @@ def accuracies() -> str:
 def passed(name: str) -> str:
     """Shares of degraded test images that each judge still reads."""
     split = data.load(ROOT / "data" / "prepared" / name, "test")
-    images, labels = split.images[:EXAMPLES].float() / 255, split.labels[:EXAMPLES]
+    images, labels = as_floats(split.images[:EXAMPLES]), split.labels[:EXAMPLES]
     models = [systems.load(ROOT / "models" / name / judge) for judge in JUDGES]
     lines = [f"| {name}, {len(labels):,} test images | {' | '.join(JUDGES)} |", "|---" * 4 + "|"]
     for title, degrade in DEGREES:
