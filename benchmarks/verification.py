@@ -15,9 +15,10 @@ from torch import Tensor
 from pipeline import data, systems
 from pipeline.files import read_json
 from pipeline.metrics.accuracy import NONE, readings, sure
-from pipeline.metrics.degradations import blur, noise
+from pipeline.metrics.degradations import noise
 from pipeline.metrics.evaluation import as_floats
 from pipeline.metrics.panel import DEGRADED
+from pipeline.nets.spoiling import blurred
 from pipeline.systems import Model
 from tests.unit.metrics import known
 
@@ -58,7 +59,7 @@ DEGREES = (
     *((f"contrast {share}", lambda images, share=share: share * images) for share in (0.8, 0.6, 0.4, 0.2)),
     *((f"to grey, contrast {share}", lambda images, share=share: 0.5 + share * (images - 0.5)) for share in (0.8, 0.4)),
     *(
-        (f"blur {share} of the height", lambda images, s=share: blur(images, s * images.shape[2]))
+        (f"blur {share} of the height", lambda images, s=share: blurred(images, s * images.shape[2]))
         for share in (0.02, 0.035, 0.07)
     ),
     *((f"noise {share}", lambda images, share=share: noise(images, share, 0)) for share in (0.05, 0.1, 0.2, 0.3)),
@@ -123,7 +124,7 @@ def passed(name: str) -> str:
 
 def read(model: Model, images: Tensor, labels: Tensor) -> str:
     probabilities = model.classify(images)
-    right, some = sure(probabilities, labels).mean(), (readings(probabilities) != NONE).double().mean()
+    right, some = sure(probabilities, labels).double().mean(), (readings(probabilities) != NONE).double().mean()
     return f"{float(right):.3f} ({float(some):.3f})"
 
 

@@ -11,17 +11,17 @@ from pipeline.params import Params
 def steps(key: str, params: Params, root: Path) -> dict[str, stage.Step]:
     from pipeline.metrics import seeds
 
-    experiment = params.experiment(key)
-    folder = repeat.results(root, experiment, 0).parent
-    others = sorted(int(path.stem.removeprefix("seed_")) for path in folder.glob("seed_*.json"))
-    if not others:
-        raise UserError(f"{key}: no other seed is measured; run `dvc repro {repeat.STUDY}/dvc.yaml`")
+    experiment, others = params.experiment(key), repeat.seeds(root)
+    paths = {seed: repeat.results(root, experiment, seed) for seed in others}
+    missing = next((seed for seed, path in paths.items() if not path.exists()), None)
+    if missing is not None:
+        raise UserError(f"{key}: seed {missing} is not measured; run `dvc repro {repeat.STUDY}/dvc.yaml`")
     main = root / "metrics" / experiment.data / f"{experiment.system}.json"
-    paths = [main, *(repeat.results(root, experiment, seed) for seed in others)]
+    target = paths[others[0]].parent.with_suffix(".json")
 
     def combine() -> None:
-        found = seeds.combine([read_json(path) for path in paths], [params.seed, *others])
-        write_json(folder.with_suffix(".json"), found)
+        found = seeds.combine([read_json(path) for path in (main, *paths.values())], [params.seed, *others])
+        write_json(target, found)
 
     return {"combine": combine}
 

@@ -1,4 +1,4 @@
-"""Measure an experiment that was trained again with another seed."""
+"""Measure an experiment that was trained again with another seed: just as that of the main run."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def steps(what: str, params: Params, root: Path) -> dict[str, stage.Step]:
     from pipeline import metrics
 
     key, seed = repeat.parsed(what)
-    experiment, params = params.experiment(key), params.model_copy(update={"seed": seed})
+    experiment = params.experiment(key)
     folder, found = repeat.model(root, experiment, seed), {}
     return {
         "measure": lambda: found.update(metrics.evaluate_model(folder, experiment.data, params, root)),

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from flows import stage
 from pipeline.errors import UserError
 from pipeline.params import Experiment, Params
@@ -24,6 +27,18 @@ def parsed(what: str) -> tuple[str, int]:
     if not at or not seed.isdecimal():
         raise UserError(f"`{what}`: an experiment and a seed are expected, such as mnist-manipulator@1")
     return key, int(seed)
+
+
+def seeds(root: Path) -> list[int]:
+    """The seeds of the study besides that of the main run. Raises UserError if its params.yaml does not list any."""
+    path = root / STUDY / "params.yaml"
+    try:
+        found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["seeds"]
+    except (OSError, YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: a list `seeds` is expected: {' '.join(str(error).split())}") from None
+    if not isinstance(found, list) or not found or not all(type(seed) is int and seed >= 0 for seed in found):
+        raise UserError(f"{path}: seeds: whole numbers of 0 or more are expected (got {found!r})")
+    return found
 
 
 def model(root: Path, experiment: Experiment, seed: int) -> Path:

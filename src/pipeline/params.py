@@ -60,13 +60,15 @@ class Experiment(Section):
     """One system trained on one data set.
 
     given: the folder it starts from: a trained model, or just the prepared data; split: the examples it trains on;
-    champion: the validation metric by which a version becomes champion; settings: see the system's `Settings`.
+    code: what the system's own file relies on, for DVC to watch; champion: the validation metric by which a version
+    becomes champion; settings: see the system's `Settings`.
     """
 
     data: str
     system: str
     given: str
     split: str
+    code: str
     champion: str = pydantic.Field(pattern="^validation_")
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)
 

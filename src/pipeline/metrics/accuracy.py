@@ -20,19 +20,24 @@ BINS = 15
 
 
 def correct(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """1.0 where the most probable value is the label: (n, values), (n,) -> (n,)."""
-    return (probabilities.argmax(1) == labels).double()
+    """Whether the most probable value is the label: (n, values), (n,) -> (n,) bool."""
+    return probabilities.argmax(1) == labels
 
 
 def sure(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """1.0 where the label's probability is over half way from chance to certainty: (n, values), (n,) -> (n,)."""
-    return (probabilities.gather(1, labels[:, None])[:, 0] > half_way(probabilities)).double()
+    """Whether the label's probability is over half way from chance to certainty: (n, values), (n,) -> (n,) bool."""
+    return probabilities.gather(1, labels[:, None])[:, 0] > half_way(probabilities)
 
 
 def readings(probabilities: Tensor) -> Tensor:
     """The value whose probability is over half way from chance to certainty, else NONE: (n, values) -> (n,) int64."""
     most, values = probabilities.max(1)
     return torch.where(most > half_way(probabilities), values, NONE)
+
+
+def agreed(readings: Tensor, others: Tensor) -> Tensor:
+    """Whether two judges read the same value; that neither reads any is no agreement: (n,), (n,) -> (n,) bool."""
+    return (readings == others) & (readings != NONE)
 
 
 def half_way(probabilities: Tensor) -> float:
@@ -61,7 +66,7 @@ def calibration_error(
     """
     _check(probabilities, labels)
     confidence, _ = probabilities.double().max(1)
-    excess = correct(probabilities, labels) - confidence
+    excess = correct(probabilities, labels).double() - confidence
     cells = (F.one_hot((confidence * bins).long().clamp_max(bins - 1), bins) * excess[:, None]).numpy()
     return over_examples(lambda rows: float(np.abs(cells[rows].mean(0)).sum()), len(labels), resamples, seed, 0.0, 1.0)
 
@@ -104,7 +109,7 @@ def attacked(
 
         def misread(points: Tensor) -> Tensor:
             with torch.no_grad():
-                return correct(classify(points), target) == 0
+                return ~correct(classify(points), target)
 
         worst, done = start.clone(), misread(start)
         height = torch.full((len(start),), -torch.inf)

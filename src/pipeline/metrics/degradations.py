@@ -5,29 +5,16 @@ seed, and gives images (count, c, h, w). Those of single images degrade the firs
 choose `count` others. The same seed degrades the same way at every degree.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.errors import UserError
+from pipeline.nets.spoiling import blurred
 
 Degrade = Callable[[Tensor, Tensor, float, int, int], Tensor]
-
-
-def blur(images: Tensor, deviation: float) -> Tensor:
-    """Convolved with a Gaussian of that standard deviation in pixels, black outside."""
-    if deviation == 0:
-        return images
-    reach = math.ceil(3 * deviation)
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation).square())
-    channels = images.shape[1]
-    across = (weights / weights.sum()).to(images).expand(channels, 1, 1, -1)
-    rows = F.conv2d(images, across, padding=(0, reach), groups=channels)
-    return F.conv2d(rows, across.mT, padding=(reach, 0), groups=channels)
 
 
 def noise(images: Tensor, deviation: float, seed: int) -> Tensor:
@@ -82,7 +69,7 @@ class Series:
 
 
 SERIES: dict[str, Series] = {
-    "blur": Series("standard deviation, pixels", (0, 0.6, 0.9, 1.2, 1.6), lambda x, _, d, n, seed: blur(x[:n], d)),
+    "blur": Series("standard deviation, pixels", (0, 0.6, 0.9, 1.2, 1.6), lambda x, _, d, n, seed: blurred(x[:n], d)),
     "noise": Series("standard deviation", (0, 0.1, 0.2, 0.3, 0.4), lambda x, _, d, n, seed: noise(x[:n], d, seed)),
     "occlusion": Series("share of a side", (0, 0.2, 0.3, 0.4, 0.5), lambda x, _, d, n, seed: occlusion(x[:n], d, seed)),
     "class imbalance": Series(

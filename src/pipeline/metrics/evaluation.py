@@ -16,6 +16,8 @@ from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.systems import Model
 
+IMAGENET = Path("data", "raw", "imagenet_cnn")
+
 Measure = Callable[[], Results]
 
 
@@ -66,12 +68,14 @@ def measure(model: Model, split: str, dataset: str, params: Params, root: Path) 
 def fixture_metrics(dataset: str, params: Params, root: Path) -> dict[str, Results]:
     """The test metrics of every fixture (see `fixtures`) on a data set, by its name; `real`: those of real images.
 
-    Their get is judge_1, which does not report on test. Raises UserError if judges or data are not there.
+    Their get is judge_1, which does not report on test, and what they show is of the examples that it learned from: none
+    that edits are compared with. Raises UserError if judges, data, or the ImageNet CNN of colour images are not there.
     """
     torch.set_num_threads(params.threads)
-    asked, train = panel("test", dataset, params, root), data.load(root / "data" / "prepared" / dataset, "train")
+    asked = panel("test", dataset, params, root, photographs=True)
+    unseen = data.load(root / "data" / "prepared" / dataset, "judge_1")
     examples = asked.examples
-    real = fixtures.Real(as_floats(train.images), train.labels, examples.values)
+    real = fixtures.Real(as_floats(unseen.images), unseen.labels, examples.values)
     reader = asked.reader if examples.rendering else None
     _, get = asked.both
     found = {"real": measured(f"real images of {dataset}", [asked.floor])}
@@ -83,17 +87,19 @@ def fixture_metrics(dataset: str, params: Params, root: Path) -> dict[str, Resul
     return found
 
 
-def panel(split: str, dataset: str, params: Params, root: Path) -> Panel:
-    """The judges of a split, and its examples; for colour images the ImageNet CNN too, if its weights are here."""
+def panel(split: str, dataset: str, params: Params, root: Path, photographs: bool = False) -> Panel:
+    """The judges of a split, and its examples; photographs: colour images are seen by the ImageNet CNN too.
+
+    Raises UserError if the weights of the latter are asked for and not there.
+    """
     models, names = root / "models" / dataset, JUDGES[split]
     examples = held_out(dataset, split, params, root)
-    weights = root / "data" / "raw" / "imagenet_cnn"
-    colour = examples.images.shape[1] == 3 and weights.exists()
+    colour = photographs and examples.images.shape[1] == 3
     return Panel(
         lambda: (systems.load(models / names.judge), systems.load(models / names.other)),
         examples,
         Scale(params.metrics, params.seed),
-        imagenet_features(weights) if colour else None,
+        imagenet_features(root / IMAGENET) if colour else None,
     )
 
 
@@ -130,19 +136,22 @@ def measured(title: str, measures: list[Measure]) -> Results:
     return found
 
 
-def applicable(model: Model, panel: Panel, anneal: bool) -> list[Measure]:
-    """The measures of what the model does; anneal: see `Panel.likelihood`."""
+def applicable(model: Model, asked: Panel, anneal: bool) -> list[Measure]:
+    """The measures of what the model does; anneal: see `Panel.likelihood`.
+
+    An editor's own get is read, and not attacked: it is the classifier's, whose results have that.
+    """
     measures: list[Measure] = []
     if model.classify:
-        measures.append(lambda: panel.reading(model))
+        measures.append(lambda: asked.reading(model))
     if model.classify and not model.edit:
-        measures.append(lambda: panel.robustness(model))
+        measures.append(lambda: asked.robustness(model))
     if model.edit:
-        measures += [lambda: panel.editing(model), lambda: panel.laws(model)]
+        measures += [lambda: asked.editing(model), lambda: asked.laws(model)]
     if model.sample:
-        measures.append(lambda: panel.sampling(model))
+        measures.append(lambda: asked.sampling(model))
     if model.density:
-        measures.append(lambda: panel.likelihood(model, anneal))
+        measures.append(lambda: asked.likelihood(model, anneal))
     if model.edit or model.sample:
-        measures.append(panel.floor)
+        measures.append(asked.floor)
     return measures

@@ -316,6 +316,17 @@ def class_balanced(labels: Tensor, values: int, most: int) -> Tensor:
     return torch.cat([(labels == value).nonzero().flatten()[:count] for value in range(values)])
 
 
+def nearly_balanced(labels: Tensor, values: int, least: float = 0.75) -> Tensor:
+    """Indices of all examples if the rarest class has `least` of an even share or more, else of `class_balanced` ones.
+
+    A law of other shares of classes is far from a balanced one, whatever its images look like.
+    """
+    rarest = int(torch.bincount(labels, minlength=values).min())
+    if rarest * values >= least * len(labels):
+        return torch.arange(len(labels))
+    return class_balanced(labels, values, rarest)
+
+
 def _check(real: Tensor, fake: Tensor, more_than_width: bool = False) -> None:
     check_features("real", real, None, more_than_width)
     check_features("fake", fake, real.shape[1], more_than_width)

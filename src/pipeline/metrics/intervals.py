@@ -32,7 +32,12 @@ def by_standard_error(value: float, error: float, least: float = -math.inf, most
 
 
 def mean(values: Tensor, resamples: int, seed: int) -> Estimate:
-    """The mean of per-example values (n,) with a percentile bootstrap interval over the examples."""
+    """The mean of per-example values (n,) with a percentile bootstrap interval over the examples.
+
+    Of truth values it is a share, with Wilson's interval (see `share`).
+    """
+    if values.dtype == torch.bool:
+        return share(values)
     column = values.double().numpy()
     value = float(column.mean())
     if np.ptp(column) == 0:
@@ -55,7 +60,7 @@ def uniform_other(labels: Tensor, values: int, seed: int) -> Tensor:
 
 
 def share(hits: Tensor) -> Estimate:
-    """The share of hits among n examples, (n,) of 0 or 1, with Wilson's interval: one of 0 or 1 has a width too."""
+    """The share of hits among n examples, (n,) bool, with Wilson's interval: one of 0 or 1 has a width too."""
     test = stats.binomtest(int(hits.sum()), len(hits))
     interval = test.proportion_ci(method="wilson")
     return Estimate(float(test.statistic), float(interval.low), float(interval.high))

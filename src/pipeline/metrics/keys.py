@@ -77,7 +77,12 @@ KEYS = (
     Key("error_3000", "test error at 3000 labels, in %", "down", "reading"),
     Key("write_accuracy", "share of edits put(s, a) that an independent judge reads as a", "up", "editing"),
     Key("write_accuracy_own", "the same, read by the system's own get", "up", "editing"),
-    Key("collusion_gap", "write_accuracy_own - write_accuracy: marks that only get can see", "zero", "editing"),
+    Key(
+        "collusion_gap",
+        "write_accuracy_own - write_accuracy: marks that only get can see, and images that the judge takes for none",
+        "zero",
+        "editing",
+    ),
     Key("accepted_edit", "share of edits in which the judge reads some value", "up", "editing"),
     Key("judge_agreement", "share of edits on which both judges agree", "up", "editing"),
     Key("sample_accuracy", "share of samples of a value that the judge reads as that value", "up", "editing"),
@@ -318,7 +323,7 @@ KEYS = (
     Key("bits_per_dim", "nll_bound in bits per dimension", "down", "likelihood"),
     Key(
         "nll_ais",
-        "negative log-likelihood by annealed importance sampling, nats per example, first examples",
+        "negative log-likelihood by annealed importance sampling, nats per example, on fewer examples",
         "down",
         "likelihood",
     ),

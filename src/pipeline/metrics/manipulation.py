@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.data.renderers import Reader, Rendering, kept, nearest_truth
 from pipeline.metrics import style
-from pipeline.metrics.accuracy import NONE, readings, sure
+from pipeline.metrics.accuracy import NONE, agreed, readings, sure
 from pipeline.metrics.inputs import check_images, check_labels
 
 Results = dict[str, float]
@@ -32,22 +32,23 @@ def written(judged: Tensor, other: Tensor, own: Tensor | None, targets: Tensor, 
     """What is read of edits: write_accuracy, accepted_edit, judge_agreement; and with an own get, collusion_gap.
 
     judged, other, own: probabilities (n, values) that the judge, the other judge and the editor's own get give to the
-    edits; targets: the values that were to be written (n,). Raises UserError for targets that do not fit.
+    edits; targets: the values that were to be written (n,). The gap has two parts: marks that only the own get can see,
+    and images that the judge's guard takes for none of the data. Raises UserError for targets that do not fit.
     """
     check_labels("targets", targets, len(judged), judged.shape[1])
     right, read = sure(judged, targets), readings(judged)
-    found = mean("write_accuracy", right) | mean("accepted_edit", (read != NONE).double())
-    found |= mean("judge_agreement", (read == readings(other)).double())
+    found = mean("write_accuracy", right) | mean("accepted_edit", read != NONE)
+    found |= mean("judge_agreement", agreed(read, readings(other)))
     if own is None:
         return found
     by_itself = sure(own, targets)
-    return found | mean("write_accuracy_own", by_itself) | mean("collusion_gap", by_itself - right)
+    return found | mean("write_accuracy_own", by_itself) | mean("collusion_gap", by_itself.double() - right.double())
 
 
 def laws(put: Put, images: Tensor, own: Tensor, targets: Tensor, again: Tensor, mean: Mean) -> Results:
     """getput_mse, undo_mse and putput_mse: mean squared differences of pixels in 0..1; down.
 
-    own: what get reads of the images, probabilities (n, values); targets, again: two values to write, (n,).
+    own: what get reads of the images, probabilities (n, values); targets, again: two different values to write, (n,).
     """
     check_images("images", images)
     edits = put(images, targets)

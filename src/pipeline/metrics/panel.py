@@ -14,14 +14,15 @@ from torch.nn import functional as F
 from pipeline.data.renderers import Reader, Rendering
 from pipeline.language import ProjectedGradient
 from pipeline.metrics import accuracy, manipulation
-from pipeline.metrics.accuracy import attacked, correct, readings, sure
+from pipeline.metrics.accuracy import agreed, attacked, correct, readings, sure
 from pipeline.metrics.annealing import Schedule
-from pipeline.metrics.degradations import blur, noise
-from pipeline.metrics.fidelity import fidelity, frechet_distance, kid
+from pipeline.metrics.degradations import noise
+from pipeline.metrics.fidelity import fidelity, frechet_distance, kid, nearly_balanced
 from pipeline.metrics.inputs import check_images
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
 from pipeline.metrics.likelihood import likelihood_metrics
 from pipeline.metrics.two_sample import inversion, per_class
+from pipeline.nets.spoiling import blurred
 from pipeline.params import Metrics
 from pipeline.systems import Model
 
@@ -31,7 +32,7 @@ Features = Callable[[Tensor], Tensor]
 # What nobody should be sure of: a fifth of the contrast, blur by 7% of the height, noise of 0.3.
 DEGRADED: dict[str, Callable[[Tensor, int], Tensor]] = {
     "faded": lambda images, seed: 0.2 * images,
-    "blurred": lambda images, seed: blur(images, 0.07 * images.shape[2]),
+    "blurred": lambda images, seed: blurred(images, 0.07 * images.shape[2]),
     "noisy": lambda images, seed: noise(images, 0.3, seed),
 }
 
@@ -100,9 +101,15 @@ class Panel:
 
     def some(self, images: Tensor) -> Tensor:
         """As many as the slower net sees, of all kinds."""
-        count = min(len(images), self.scale.settings.photograph_examples)
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.scale.seed))
-        return images[order[:count]]
+        return images[self.shuffled(len(images))[: self.scale.settings.photograph_examples]]
+
+    def drawn(self, count: int) -> tuple[Tensor, Tensor]:
+        """So many held-out images for what is too dear for all, and their labels."""
+        rows = self.shuffled(len(self.examples.images))[:count]
+        return self.examples.images[rows], self.examples.labels[rows]
+
+    def shuffled(self, count: int) -> Tensor:
+        return torch.randperm(count, generator=torch.Generator().manual_seed(self.scale.seed))
 
     @cached_property
     def reader(self) -> Reader:
@@ -124,9 +131,7 @@ class Panel:
     def robustness(self, model: Model) -> Results:
         """Accuracy under attack, and what it still reads of degraded images."""
         settings, mean, read = self.scale.settings, self.scale.mean, model.system.classify
-        images, labels = (
-            each[: settings.adversarial_examples] for each in (self.examples.images, self.examples.labels)
-        )
+        images, labels = self.drawn(settings.adversarial_examples)
         balls = {"": ("L2", settings.adversarial_radius), "_linf": ("Linf", settings.adversarial_radius_linf)}
         found: Results = {}
         for suffix, (norm, radius) in balls.items():
@@ -140,18 +145,19 @@ class Panel:
         found |= mean("accuracy_transfer", correct(model.classify(transferred), labels))
         for name, degrade in DEGRADED.items():
             poor = model.classify(degrade(self.held[0], self.scale.seed))
-            found |= mean(f"sure_{name}", (readings(poor) != accuracy.NONE).double())
+            found |= mean(f"sure_{name}", readings(poor) != accuracy.NONE)
         return found
 
     # ------------------------------------------------------------------------------------------- editing and sampling
 
-    def targets(self, shift: int = 0) -> Tensor:
+    @cached_property
+    def targets(self) -> Tensor:
         """A value to write into each held image, other than its own."""
-        return uniform_other(self.held[1], self.examples.values, self.scale.seed + shift)
+        return uniform_other(self.held[1], self.examples.values, self.scale.seed)
 
     def editing(self, model: Model) -> Results:
         """What edits to another value look like to independent judges, and what they keep."""
-        (images, labels), targets, seed = self.held, self.targets(), self.scale.seed
+        (images, labels), targets, seed = self.held, self.targets, self.scale.seed
         edits = model.edit(images, targets)
         check_images("edits", edits, tuple(images.shape[1:]))
         judge, other = self.both
@@ -163,7 +169,9 @@ class Panel:
         else:
             found |= manipulation.style_kept(images, edits, labels, targets, seed)
         features = self.seen(edits)
-        return found | self.likeness("edit", edits, features) | self.inversion(features[0], targets, "inversion")
+        return (
+            found | self.likeness("edit", edits, features, targets) | self.inversion(features[0], targets, "inversion")
+        )
 
     def inversion(self, features: Tensor, values: Tensor, prefix: str) -> Results:
         """Whether images (their features (n, d)) that are to show `values` (n,) have the law of real ones of that value.
@@ -183,7 +191,8 @@ class Panel:
         """How far GetPut, Undoability and PutPut are from holding. A system without a get is told the labels."""
         images, labels = self.held
         own = model.classify(images) if model.classify else F.one_hot(labels, self.examples.values).float()
-        return manipulation.laws(model.edit, images, own, self.targets(), self.targets(1), self.scale.mean)
+        again = uniform_other(self.targets, self.examples.values, self.scale.seed + 1)
+        return manipulation.laws(model.edit, images, own, self.targets, again, self.scale.mean)
 
     def sampling(self, model: Model) -> Results:
         """How near samples of all values, equally many, are to the training images."""
@@ -192,13 +201,13 @@ class Panel:
         check_images("samples", samples, tuple(self.examples.images.shape[1:]))
         read = self.both[0].classify(samples)
         found = self.scale.mean("sample_accuracy", sure(read, values))
-        found |= self.scale.mean("accepted_sample", (readings(read) != accuracy.NONE).double())
-        return found | self.likeness("sample", samples, self.seen(samples))
+        found |= self.scale.mean("accepted_sample", readings(read) != accuracy.NONE)
+        return found | self.likeness("sample", samples, self.seen(samples), values)
 
     def likelihood(self, model: Model, anneal: bool) -> Results:
         """Bounds of log p(s | v) of held images; anneal: with the dearer one, which checks the other."""
         settings = self.scale.settings
-        images, labels = (each[: settings.likelihood_examples] for each in self.held)
+        images, labels = self.drawn(settings.likelihood_examples)
         return likelihood_metrics(
             model.density,
             images,
@@ -216,17 +225,23 @@ class Panel:
         judge, other = self.both
         images, labels = self.held
         features = self.seen(images)
-        found = self.likeness("reference", images, features) | self.inversion(
+        found = self.likeness("reference", images, features, labels) | self.inversion(
             features[0], labels, "inversion_reference"
         )
         read = judge.classify(images)
-        found |= self.scale.mean("accepted_reference", (readings(read) != accuracy.NONE).double())
-        agree = readings(read) == readings(other.classify(images))
-        return found | self.scale.mean("judge_agreement_reference", agree.double())
+        found |= self.scale.mean("accepted_reference", readings(read) != accuracy.NONE)
+        agree = agreed(readings(read), readings(other.classify(images)))
+        return found | self.scale.mean("judge_agreement_reference", agree)
 
-    def likeness(self, of: str, images: Tensor, features: tuple[Tensor, Tensor]) -> Results:
-        """Distances of images to the training images: in the judge's features, the other judge's, and photographs'."""
+    def likeness(self, of: str, images: Tensor, features: tuple[Tensor, Tensor], values: Tensor) -> Results:
+        """Distances of images to the training images: in the judge's features, the other judge's, and photographs'.
+
+        values: what the images show, or are to show (n,). The training images show all equally often, and so do these,
+        or nearly (`nearly_balanced`).
+        """
         settings, (real, real_other) = self.scale.settings, self.real
+        rows = nearly_balanced(values, self.examples.values)
+        images, features = images[rows], (features[0][rows], features[1][rows])
         found = fidelity(real, features[0], settings.neighbours, self.scale.seed).entries(of)
         found |= frechet_distance(real_other, features[1]).entries(f"fid_{of}_other")
         if self.photographs is None:

@@ -1,19 +1,24 @@
 """Fixed maps on images that move or spoil them; what is random in them arrives as standard normal numbers."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def shifted(images: Tensor, offsets: Tensor, pixels: float) -> Tensor:
-    """Each image moved by its own offsets (n, 2), in units of so many pixels: (n, c, h, w) -> (n, c, h, w)."""
+def shifted(images: Tensor, offsets: Tensor, pixels: float, beyond: Literal["zeros", "border"] = "zeros") -> Tensor:
+    """Each image moved by its own offsets (n, 2), in units of so many pixels: (n, c, h, w) -> (n, c, h, w).
+
+    beyond: what comes in from outside the image: zeros, or its border repeated.
+    """
     height, width = images.shape[2:]
     move = torch.zeros(len(images), 2, 3, dtype=images.dtype, device=images.device)
     move[:, 0, 0] = move[:, 1, 1] = 1
     move[:, 0, 2] = offsets[:, 0] * (2 * pixels / width)
     move[:, 1, 2] = offsets[:, 1] * (2 * pixels / height)
     grid = F.affine_grid(move, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
+    return F.grid_sample(images, grid, padding_mode=beyond, align_corners=False)
 
 
 def spoiled(images: Tensor, others: Tensor, chance: Tensor) -> Tensor:
@@ -60,28 +65,42 @@ def distance_to_a_line(images: Tensor, where: Tensor) -> Tensor:
     return torch.cos(angle) * x + torch.sin(angle) * y - offset
 
 
+def grainy(images: Tensor, noise: Tensor, chance: Tensor, most: float) -> Tensor:
+    """Images with a little noise: of a standard deviation between 0 and `most`, each its own, cut to 0..1.
+
+    noise: standard normal, of the images' shape; chance: (n,) standard normal: how much.
+    """
+    deviation = most * torch.special.ndtr(chance).view(-1, 1, 1, 1)
+    return (images + deviation * noise).clamp(0, 1)
+
+
 def degraded(images: Tensor, noise: Tensor, chance: Tensor) -> Tensor:
     """Images that still show what they showed, but that nobody would take for data: faded, blurred or noisy.
 
     images: (n, c, h, w) in 0..1; noise: standard normal, of the images' shape; chance: (n, 3) standard normal: the way,
     its strength, and the grey that a faded image fades to. With probability 0.4 the contrast falls below a half, with
-    0.3 the image is blurred by 7 to 11% of its height (standard deviation), with 0.3 noise of 0.2 to 0.6 is added.
+    0.3 the image is blurred by 5 to 11% of its height (standard deviation), with 0.3 noise of 0.2 to 0.6 is added.
     """
     way, strength, grey = (torch.special.ndtr(column).view(-1, 1, 1, 1) for column in chance.unbind(1))
     pale = torch.lerp(grey, images, 0.5 * strength)
     noisy = (images + (0.2 + 0.4 * strength) * noise).clamp(0, 1)
-    return torch.where(way < 0.4, pale, torch.where(way < 0.7, torch.lerp(*blurs(images), strength), noisy))
+    soft = blurred(images, (0.05 + 0.06 * strength) * images.shape[2])
+    return torch.where(way < 0.4, pale, torch.where(way < 0.7, soft, noisy))
 
 
-def blurs(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Images blurred by 7% and by 11% of their height (standard deviation of what is nearly a Gaussian)."""
-    # Two box filters of width k have the standard deviation sqrt((k^2 - 1) / 6): 2 pixels for 5, 2.83 for 7.
-    unit = max(1, round(images.shape[2] / 28))
-    once, twice = 4 * unit + 1, 6 * unit + 1
-    return tuple(box_filtered(box_filtered(images, width), width) for width in (once, twice))
+def blurred(images: Tensor, deviations: Tensor | float) -> Tensor:
+    """Each image (n, c, h, w) convolved with a Gaussian of its own standard deviation in pixels, (n, 1, 1, 1) or one.
+
+    Weights beyond the edge go to the pixels within, so that an even image stays as it is.
+    """
+    height, width = images.shape[2:]
+    widths = torch.as_tensor(deviations, dtype=images.dtype, device=images.device)
+    return gaussian_weights(height, widths) @ images @ gaussian_weights(width, widths).mT
 
 
-def box_filtered(images: Tensor, width: int) -> Tensor:
-    """The mean over a square of so many pixels, an odd number; the border is repeated beyond the edge."""
-    padded = F.pad(images, [width // 2] * 4, mode="replicate")
-    return F.avg_pool2d(padded, width, 1)
+def gaussian_weights(size: int, deviations: Tensor) -> Tensor:
+    """Rows that sum to 1 of Gaussian weights about the diagonal: deviations (...) that broadcast with (size, size)."""
+    place = torch.arange(size, dtype=deviations.dtype, device=deviations.device)
+    # At a deviation of 0 only the diagonal is left.
+    apart = (place[:, None] - place) / deviations.clamp_min(1e-3)
+    return torch.softmax(-0.5 * apart.square(), -1)

@@ -1,12 +1,13 @@
 """What the judges share: a classifier of moved images, and a guard that tells images like the data from degraded ones.
 
-    classify : judge(noise(shift(s))) == v
-    real     : guard(noise(shift(s))) == 1
-    degraded : guard(degrade(s)) == 0     degrade(s): s faded, blurred or noisy
+    classify : judge(grain(shift(s))) == v
+    real     : guard(grain(shift(s))) == 1
+    degraded : guard(degrade(shift(s))) == 0     degrade(s): s faded, blurred or noisy
 
 An edit that can be read is not yet an image like those of the data: a classifier still reads digits that have faded to
 grey. So what is read is g judge(s) + (1 - g) uniform, with g the guard's probability that s is like the data, and a
-value counts as read where it is over half way from chance to certainty. The guard is a net of its own: the features of the classifier serve
+value counts as read where it is over half way from chance to certainty. Both sides of the guard are moved, and cut to
+0..1, alike: only what degrades may tell them apart. The guard is a net of its own: the features of the classifier serve
 the Frechet distance, and are to be of what images show.
 """
 
@@ -26,11 +27,10 @@ from pipeline.language import (
     constant,
     cross_entropy,
     equation,
-    noise,
     task,
 )
 from pipeline.nets.images import Features
-from pipeline.nets.spoiling import degraded, shifted
+from pipeline.nets.spoiling import degraded, grainy, shifted
 from pipeline.systems.base import Inputs, Recipe, System
 
 
@@ -50,16 +50,18 @@ def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
     seen = nn.Sequential(Features(inputs.shape, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
     guard = Learner("guard", (S,), replace(G, kind="bernoulli"), seen)
 
-    R, C = Type("R", (2,)), Type("C", (3,))
-    shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, pixels=1.0))
+    R, C, A = Type("R", (2,)), Type("C", (3,)), Type("A", ())
+    shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, 1.0, "border"))
+    grain = Fixed("grain", (S, S, A), S, body=lambda *given: grainy(*given, most=0.1))
     degrade = Fixed("degrade", (S, S, C), S, body=degraded)
 
     s, v = inputs.x
-    moved = noise(0.1)(shift(s, Normal("offset", R)))
-    poor = degrade(s, Normal("grain", S), Normal("chance", C))
+    moved = shift(s, Normal("offset", R))
+    like = grain(moved, Normal("noise", S), Normal("amount", A))
+    poor = degrade(moved, Normal("snow", S), Normal("chance", C))
     careful = task(
-        classify=equation(read(moved), v, cross_entropy, trains=read),
-        real=equation(guard(moved), constant(1, G), bernoulli_nll, trains=guard),
+        classify=equation(read(like), v, cross_entropy, trains=read),
+        real=equation(guard(like), constant(1, G), bernoulli_nll, trains=guard),
         degraded=equation(guard(poor), constant(0, G), bernoulli_nll, trains=guard),
     )
 

@@ -30,7 +30,9 @@ def linear_margin(norm: str) -> float:
         return torch.stack((-score, score), 1).softmax(1)
 
     attack = ProjectedGradient(0.3, 20, bounds=(-9.0, 9.0), norm=norm)
-    return float(accuracy.correct(classify(accuracy.attacked(classify, images, labels, attack)), labels).mean())
+    return float(
+        accuracy.correct(classify(accuracy.attacked(classify, images, labels, attack)), labels).double().mean()
+    )
 
 
 CASES = [

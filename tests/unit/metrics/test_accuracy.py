@@ -36,7 +36,7 @@ def masked(points: Tensor) -> Tensor:
 
 
 def accuracy(images: Tensor, read: object = classify) -> float:
-    return float(correct(read(images), LABELS).mean())
+    return float(correct(read(images), LABELS).double().mean())
 
 
 @pytest.mark.parametrize("norm", ["L2", "Linf"])
@@ -96,7 +96,7 @@ def test_of_two_values_one_always_has_half_and_none_may_be_read() -> None:
 def test_readings_are_over_half_way_from_chance_to_certainty() -> None:
     probabilities = torch.tensor([[0.67, 0.33, 0.0], [0.4, 0.35, 0.25], [0.66, 0.34, 0.0]])
     assert readings(probabilities).tolist() == [0, NONE, NONE]
-    assert sure(probabilities, torch.tensor([0, 0, 1])).tolist() == [1, 0, 0]
+    assert sure(probabilities, torch.tensor([0, 0, 1])).tolist() == [True, False, False]
     table = confusion(readings(probabilities), torch.tensor([0, 0, 2]), 3)
     assert table.tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1]]
 

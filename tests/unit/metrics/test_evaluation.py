@@ -10,7 +10,7 @@ from scipy import linalg
 
 from pipeline.errors import UserError
 from pipeline.metrics import fixtures, keys, style
-from pipeline.metrics.fidelity import class_balanced, frechet_distance
+from pipeline.metrics.fidelity import class_balanced, frechet_distance, nearly_balanced
 from pipeline.metrics.intervals import mean_with_interval, uniform_other
 from pipeline.metrics.panel import Examples, Panel, Scale
 from pipeline.params import Metrics
@@ -43,13 +43,20 @@ def test_frechet_distance_equals_the_formula_with_a_matrix_root() -> None:
 def test_intervals_hold_the_mean_and_shrink_with_the_root_of_the_examples() -> None:
     widths = []
     for count in (400, 6400):
-        values = (torch.rand(count, generator=torch.Generator().manual_seed(count)) < 0.3).double()
+        values = torch.rand(count, generator=torch.Generator().manual_seed(count)) < 0.3
         found = mean_with_interval("k", values, 500, 0)
         assert found["k_low"] < found["k"] < found["k_high"]
         assert found["k_high"] - found["k_low"] == pytest.approx(4 * math.sqrt(0.21 / count), rel=0.25)
         widths.append(found["k_high"] - found["k_low"])
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.3)
-    assert mean_with_interval("k", torch.ones(5), 10, 0) == {"k": 1.0, "k_low": 1.0, "k_high": 1.0}
+    assert mean_with_interval("k", torch.full((5,), 0.5), 10, 0) == {"k": 0.5, "k_low": 0.5, "k_high": 0.5}
+
+
+def test_a_share_of_all_is_not_certain() -> None:
+    """Wilson's interval of n hits in n is n / (n + z^2) .. 1."""
+    found = mean_with_interval("k", torch.ones(50, dtype=torch.bool), 10, 0)
+    assert (found["k"], found["k_high"]) == (1, pytest.approx(1))
+    assert found["k_low"] == pytest.approx(50 / (50 + 1.959964**2), abs=1e-6)
 
 
 def test_other_values_are_uniform_and_never_the_own_one() -> None:
@@ -63,6 +70,24 @@ def test_class_balanced_takes_as_many_of_each_class_as_the_rarest_has() -> None:
     labels = torch.tensor([0, 0, 1, 2, 2, 2, 1, 0])
     assert labels[class_balanced(labels, 3, 9)].tolist() == [0, 0, 1, 1, 2, 2]
     assert labels[class_balanced(labels, 3, 1)].tolist() == [0, 1, 2]
+
+
+def test_nearly_balanced_takes_all_unless_a_class_is_rare() -> None:
+    even, uneven = torch.tensor([0] * 4 + [1] * 5), torch.tensor([0] * 2 + [1] * 8)
+    assert nearly_balanced(even, 2).tolist() == list(range(9))
+    assert torch.bincount(uneven[nearly_balanced(uneven, 2)]).tolist() == [2, 2]
+
+
+def test_real_images_of_uneven_classes_are_at_no_distance_from_even_ones() -> None:
+    """The classes are held 1 : 4, the training images are balanced: only the shares of classes differ."""
+    asked = panel()
+    images, labels = asked.examples.images, asked.examples.labels
+    rows = torch.cat([(labels < 2).nonzero().flatten()[::4], (labels >= 2).nonzero().flatten()])
+    balanced = class_balanced(labels, 4, 60)
+    uneven = Examples(images[rows], labels[rows], images[balanced], labels[balanced], 4)
+    found = Panel(asked.judges, uneven, asked.scale).floor()
+    all_of_them = frechet_distance(reader_features(images[balanced]), reader_features(images[rows])).value
+    assert found["fid_reference"] < all_of_them / 3
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, -0.5])
@@ -92,8 +117,12 @@ def reader(images: torch.Tensor) -> torch.Tensor:
     return (images.flatten(1) @ PROTOTYPES.flatten(1).T * 3).softmax(1)
 
 
+def reader_features(images: torch.Tensor) -> torch.Tensor:
+    return images.flatten(1)[:, ::8]
+
+
 def editor(edit, classify=reader, name: str = "editor") -> Model:
-    return Model({"system": name}, None, classify, lambda images: images.flatten(1)[:, ::8], edit, None)
+    return Model({"system": name}, None, classify, reader_features, edit, None)
 
 
 def panel() -> Panel:
@@ -141,6 +170,31 @@ def test_a_mark_that_only_get_reads_is_a_collusion_gap() -> None:
     assert found["write_accuracy_own"] == 1
     assert found["collusion_gap"] > 0.95
     assert found["collusion_gap_low"] > 0.9
+
+
+def test_judges_that_read_nothing_do_not_agree() -> None:
+    dark = panel().editing(editor(lambda images, values: images * 0.01))
+    assert dark["accepted_edit"] == dark["judge_agreement"] == 0
+
+
+def test_two_values_are_put_one_after_the_other() -> None:
+    """Of two values the second to be written is the one that was there: a put that stacks its edits is found out."""
+    asked = panel()
+    rows = asked.examples.labels < 2
+    two = Examples(*[each[rows] for each in (asked.examples.images, asked.examples.labels)] * 2, 2)
+    stacking = editor(lambda images, values: (images + 0.1 + 0.2 * chosen(values).view(-1, 1, 1, 1)).clamp(0, 1))
+    first_two = editor(None, classify=lambda images: reader(images)[:, :2], name="judge_2")
+    assert Panel(lambda: (first_two, first_two), two, asked.scale).laws(stacking)["putput_mse"] > 0.001
+
+
+def test_the_dear_measures_see_a_seeded_sample() -> None:
+    asked = panel()
+    images, labels = asked.drawn(100)
+    again, _ = Panel(asked.judges, asked.examples, Scale(asked.scale.settings, 1)).drawn(100)
+    assert len(images) == len(labels) == 100
+    assert torch.equal(images, panel().drawn(100)[0])
+    assert not torch.equal(images, asked.examples.images[:100])
+    assert not torch.equal(images, again)
 
 
 def test_edits_that_are_no_images_are_refused() -> None:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.data.faces_glasses import DATASET
+from pipeline.data.renderers import Reader, nearest_truth
 from pipeline.metrics import fixtures
 from pipeline.metrics.fixtures import Real
 
@@ -65,3 +67,25 @@ def test_faded_edits_are_the_same_at_a_fifth_of_their_contrast() -> None:
 
 def test_identity_changes_nothing() -> None:
     assert fixtures.identity(get).put(IMAGES, TARGETS) is IMAGES
+
+
+def test_the_renderer_makes_the_exact_edit_and_its_faded_twin_does_not() -> None:
+    rendering = DATASET.source
+    rows = rendering.renderer.sample(60, 0)
+    images, labels, _ = rendering.examples(rows, 32)
+    images, targets = images.float() / 255, 1 - labels
+    data = Real(images, labels, 2)
+    found = fixtures.all_of(lambda x: x.flatten(1)[:, :2].softmax(1), data, rendering, Reader(rendering.renderer))
+    model = fixtures.as_model("renderer", found["renderer"], 2)
+    errors, _ = nearest_truth(rendering, model.edit(images, targets), rows, targets)
+    assert float(errors.max()) < 1e-12
+    torch.testing.assert_close(model.edit(images, F.one_hot(targets, 2).float()), model.edit(images, targets))
+    torch.testing.assert_close(found["faded"].put(images, F.one_hot(targets, 2)), 0.2 * model.edit(images, targets))
+
+
+def test_without_a_renderer_the_faded_edits_are_the_nearest_neighbours() -> None:
+    found = fixtures.all_of(get, real())
+    assert "renderer" not in found
+    torch.testing.assert_close(
+        found["faded"].put(IMAGES, TARGETS), 0.2 * found["nearest_neighbour"].put(IMAGES, TARGETS)
+    )

@@ -1,15 +1,18 @@
 """What is done to images: where they move, and in which ways they are spoiled."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from pipeline.nets.spoiling import (
-    blurs,
+    blurred,
     degraded,
     distance_to_a_line,
     faded,
+    grainy,
     overlaid,
     shifted,
     spoiled,
@@ -108,11 +111,44 @@ def test_a_faded_image_keeps_at_most_half_of_its_contrast_about_its_grey() -> No
     torch.testing.assert_close(paler, 0.5 + (images(2) - 0.5) / 2)
 
 
-@pytest.mark.parametrize(("side", "which", "pixels"), [(28, 0, 2.0), (28, 1, 2.83), (57, 0, 3.65)])
-def test_a_blurred_point_has_the_standard_deviation_that_was_asked_for(side: int, which: int, pixels: float) -> None:
-    point = torch.zeros(1, 1, side, side)
-    point[..., side // 2, side // 2] = 1
-    spread = blurs(point)[which][0, 0].double()
-    across = torch.arange(side) - side // 2
-    assert float(spread.sum()) == pytest.approx(1, abs=1e-6)
-    assert float((spread.sum(0) * across**2).sum().sqrt()) == pytest.approx(pixels, abs=0.01)
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (41, 30)])
+def test_a_blurred_point_has_the_standard_deviations_that_were_asked_for(height: int, width: int) -> None:
+    point = torch.zeros(3, 2, height, width)
+    point[..., height // 2, width // 2] = 1
+    asked = torch.tensor([0.0, 1.5, 3.0])
+    spread = blurred(point, asked.view(-1, 1, 1, 1)).double()
+    torch.testing.assert_close(spread.sum((2, 3)), torch.ones(3, 2).double(), rtol=0, atol=0.003)
+    for axis, size in ((2, height), (3, width)):
+        across = (torch.arange(size) - size // 2).view(-1, 1) if axis == 2 else torch.arange(size) - size // 2
+        found = (spread * across**2).sum((2, 3)).sqrt()
+        torch.testing.assert_close(found[:, 0].float(), asked, rtol=0.01, atol=1e-6)
+
+
+def test_a_blur_leaves_an_even_image_and_one_of_no_width_any_image() -> None:
+    torch.testing.assert_close(blurred(torch.full((1, 3, 32, 32), 0.7), 4.0), torch.full((1, 3, 32, 32), 0.7))
+    assert torch.equal(blurred(images(2), 0.0), images(2))
+
+
+def test_a_blur_is_that_of_scipy_away_from_the_edge() -> None:
+    expected = gaussian_filter(images(1)[0, 0].double().numpy(), 1.3, truncate=8)
+    found = blurred(images(1).double(), 1.3)[0, 0].numpy()
+    np.testing.assert_allclose(found[10:-10, 10:-10], expected[10:-10, 10:-10], atol=1e-6)
+
+
+def test_grain_is_within_its_bounds_and_of_every_strength_up_to_the_most() -> None:
+    grey, noise = torch.full((2000, 1, 10, 10), 0.5), torch.randn(2000, 1, 10, 10)
+    deviations = (grainy(grey, noise, torch.randn(2000), most=0.1) - 0.5).flatten(1).std(1)
+    assert float(deviations.quantile(0.5)) == pytest.approx(0.05, abs=0.005)
+    assert float(deviations.min()) < 0.002
+    assert float(deviations.max()) == pytest.approx(0.1, abs=0.03)
+    white = grainy(torch.ones(1, 1, 10, 10), noise[:1], torch.tensor([9.0]), most=0.1)
+    assert float(white.max()) == 1.0
+
+
+@pytest.mark.parametrize("beyond", ["zeros", "border"])
+def test_what_comes_in_from_outside_is_what_was_asked_for(beyond: str) -> None:
+    bright = torch.full((1, 1, 8, 8), 0.5)
+    moved = shifted(bright, torch.tensor([[2.0, 0.0]]), 1.0, beyond)
+    edge = 0.0 if beyond == "zeros" else 0.5
+    torch.testing.assert_close(moved[..., -1], torch.full((1, 1, 8), edge))
+    torch.testing.assert_close(moved[..., :6], bright[..., :6])
