@@ -1,7 +1,8 @@
 """All systems of a data set side by side: metrics by group, how each system was made, paired tests over seeds."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.report.tables import JUDGES, Results, Table, number
 # These tell how a system was made: they are in its recipe, not among the metrics.
 RECIPE = ("study", "protocol", "binarisation", "seeds", "steps", "batch_size", "parameters", "seconds")
 WORDS = ("metric", "first", "second", "study", "protocol", "binarisation")  # heads of columns that hold words
+REFERENCE = re.compile(r"_reference(_|$)")
 TEST_HEADS = ["metric", "first", "second", "first - second", "95% interval", "seeds", "p", "p (Holm)"]
 
 
@@ -64,7 +66,7 @@ class Comparison:
         }
 
     def _table(self, group: str, names: list[str]) -> Table:
-        having = {system: found for system, found in self.results.items() if set(names) & set(found)}
+        having = tables.having(self.results, names)
         return tables.table(having, names, title=group, apart=having.keys() - self.competing.keys())
 
 
@@ -82,14 +84,15 @@ def compare(data: str, root: Path, params: Params | None, every: bool = False, s
 
 def contrasts(results: Mapping[str, Results], key: str) -> list[Contrast]:
     """The paired tests of all pairs of systems that share two seeds, and are measured under the same terms, by a metric
-    with a direction."""
+    with a direction. Systems that share the part that is measured, and so every value, are not tested."""
     if find(key).direction == "none":
         return []
     tests: dict[tuple[str, str], Paired] = {}
     for first, second in itertools.combinations(results, 2):
         ours, theirs = by_seed(results[first], key), by_seed(results[second], key)
         seeds = sorted(ours.keys() & theirs.keys())
-        if len(seeds) > 1 and tables.terms(results[first], key) == tables.terms(results[second], key):
+        alike = tables.terms(results[first], key) == tables.terms(results[second], key)
+        if len(seeds) > 1 and alike and any(ours[s] != theirs[s] for s in seeds):
             tests[first, second] = paired_test([ours[s] for s in seeds], [theirs[s] for s in seeds])
     known = {pair: test.p for pair, test in tests.items() if test.p is not None}
     corrected = dict(zip(known, holm(list(known.values())), strict=True))
@@ -142,7 +145,7 @@ def notes(compared: Comparison) -> list[str]:
         "nobody does in columns without an arrow."
         if any(table.marks for table in shown)
         else "No system is marked as best: in no column does an interval keep apart from all others.",
-        *_of_references(compared),
+        _of_references(compared),
         _of_terms(compared),
         _of_tests(compared),
     ]
@@ -163,12 +166,17 @@ def _of_intervals(compared: Comparison) -> str:
     return f"With a number: its 95% interval; for {', '.join(seeded)} {over_seeds}; for others {over_examples}."
 
 
-def _of_references(compared: Comparison) -> Iterable[str]:
-    """The figures of real data, which others are held against."""
-    for name in (name for names in compared.keys.values() for name in names if name.endswith("_reference")):
-        values = [found[name] for found in compared.results.values() if name in found]
-        told = " to ".join(dict.fromkeys(number(float(value)) for value in (min(values), max(values))))
-        yield f"{name}, {told}, is what real test data get; the distances beside it are raw, nothing is subtracted."
+def _of_references(compared: Comparison) -> str:
+    """That some figures are those of real data, which others are held against."""
+    names = [name for group in compared.keys.values() for name in group if REFERENCE.search(name)]
+    if not names:
+        return ""
+    values = [found[names[0]] for found in compared.results.values() if names[0] in found]
+    told = " to ".join(dict.fromkeys(number(float(value)) for value in (min(values), max(values))))
+    return (
+        f"Keys with `reference` are what real test data get ({names[0]}: {told}); the figures beside them are raw, nothing "
+        "is subtracted."
+    )
 
 
 def _of_terms(compared: Comparison) -> str:

@@ -175,9 +175,12 @@ def section(found: Gathered, params: Params, root: Path) -> Section:
 
 
 def grouped(results: Mapping[str, Results], names: Iterable[str], prefix: str = "") -> tuple[Table, ...]:
-    """One table for each group of these metrics."""
+    """One table for each group of these metrics, with the systems that have any of them."""
     groups = tables.by_group(names)
-    return tuple(tables.table(results, listed, prefix, title=group) for group, listed in groups.items())
+    return tuple(
+        tables.table(tables.having(results, listed, prefix), listed, prefix, title=group)
+        for group, listed in groups.items()
+    )
 
 
 def confusions(found: Gathered) -> Iterator[Confusion]:

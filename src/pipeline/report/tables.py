@@ -34,6 +34,7 @@ MAIN = (
 JUDGES = ("judge_1", "judge_2", "judge_3")
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 WORDS = {"up": "higher is better", "down": "lower is better", "zero": "best at 0", "none": ""}
+WIDEST = 14  # columns of numbers with intervals that a page has room for
 _ENDS = {"": 0, "_low": 1, "_high": 2}
 
 
@@ -73,6 +74,11 @@ class Table:
     title: str = ""
 
     @property
+    def tall(self) -> bool:
+        """Whether it is read more easily with a line a metric: it has too many for the width of a page."""
+        return len(self.columns) > WIDEST
+
+    @property
     def marks(self) -> bool:
         """Whether any cell is marked as best."""
         return any(cell and cell.best for row in self.rows for cell in row.cells)
@@ -104,6 +110,12 @@ def table(
 
     rows = (Row(each, tuple(cell(each, name) for name in names), (notes or {}).get(each, "")) for each in results)
     return Table(tuple(column(name) for name in names), tuple(rows), title)
+
+
+def having(results: Mapping[str, Results], names: Iterable[str], prefix: str = "") -> dict[str, Results]:
+    """The systems that have any of these metrics."""
+    wanted = {prefix + name for name in names}
+    return {system: found for system, found in results.items() if wanted & found.keys()}
 
 
 def by_group(names: Iterable[str]) -> dict[str, list[str]]:
