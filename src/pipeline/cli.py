@@ -243,16 +243,22 @@ def train(
     system: Subject,
     data: Annotated[str, typer.Option(help="The data set's id, or a folder of images.")] = "mnist",
     labels: Annotated[Path | None, typer.Option(help="CSV with the columns file and label, for a folder.")] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="For a manipulator: models:/NAME@ALIAS, or FILE.py:CALLABLE, a torch classifier of your own."
+        ),
+    ] = None,
     set: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: one of the settings.")] = None,
 ) -> None:
     """Train outside DVC's graph, into runs/models/, and print what was measured.
 
-    An experiment of params.yaml is trained with other settings, without touching the file. A task of your own, and any
-    system on a folder of images, is registered as <data>-<name> too.
+    An experiment of params.yaml is trained with other settings, without touching the file. A task of your own, any
+    system on a folder of images, and a manipulator of your own classifier, is registered as <data>-<name> too.
     """
     from pipeline import trials
 
-    trials.train(system, data, labels, set or [], ROOT)
+    trials.train(system, data, labels, set or [], ROOT, classifier)
 
 
 @data_app.command("add")

@@ -94,11 +94,12 @@ def _train(job: Job, params: Params, root: Path, on_step: OnStep | None) -> None
     device = prepare_device(params.threads)
     split, config = data.load(job.prepared, job.split), job.config
     inputs = Inputs(tuple(config["shape"]), tuple(config["values"])).bound(split.images, split.labels)
-    system = systems.build(config, inputs, job.source.parent if job.source else None)
+    code = files_of_users(job)
+    system = systems.build(config, inputs, code[0].parent if code else None)
     if job.given:
         take_weights(system, systems.load(job.given).system)
 
-    made_from = [path for path in (job.prepared, job.given, job.source) if path]
+    made_from = [path for path in (job.prepared, job.given, *code) if path]
     print_key = fingerprint({**config, "split": job.split}, params, *made_from)
     checkpoint = root / "checkpoints" / job.key / f"{print_key}.pt"
     run = Run(system, systems.recipe(config), config["seed"], device, checkpoint)
@@ -107,12 +108,20 @@ def _train(job: Job, params: Params, root: Path, on_step: OnStep | None) -> None
     with whole_folder(job.target) as model:
         systems.save(model, {**config, "parameters": system.parameters}, system)
         write_curves(model / "curves.csv", curves)
-        if job.source:
-            shutil.copyfile(job.source, model / job.source.name)
+        for path in code:
+            shutil.copyfile(path, model / path.name)
     # Only this run's: another with other settings may be under way, or interrupted.
     checkpoint.unlink(missing_ok=True)
     with suppress(OSError):
         checkpoint.parent.rmdir()
+
+
+def files_of_users(job: Job) -> list[Path]:
+    """The user's code that the model is made from: its own file, or that of the model which it starts from."""
+    if job.source:
+        return [job.source]
+    given = job.config["given"] or {}
+    return [job.given / given["file"]] if job.given and "file" in given else []
 
 
 def prepare_device(threads: int) -> torch.device:

@@ -15,7 +15,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import data, metrics, systems, tracking, training
+from pipeline import classifiers, data, metrics, systems, tracking, training
 from pipeline import params as parameters
 from pipeline.errors import UserError
 from pipeline.files import write_json, write_text
@@ -25,19 +25,28 @@ from pipeline.systems import own
 from pipeline.systems.base import Inputs
 
 
-def train(what: str, on: str, labels: Path | None, changes: Sequence[str], root: Path) -> Path:
+def train(
+    what: str, on: str, labels: Path | None, changes: Sequence[str], root: Path, classifier: str | None = None
+) -> Path:
     """Train `what` (a system, FILE.py:TASK or FILE.json) on a data set or a folder of images, and print its measures;
     returns the model's folder, runs/models/<data>-<name>/.
 
-    labels: a table of the folder's labels; changes: KEY=VALUE, of the settings. Raises UserError for whatever is
-    unknown, or does not fit.
+    labels: a table of the folder's labels; changes: KEY=VALUE, of the settings; classifier: what a manipulator is made
+    from, models:/NAME@ALIAS or FILE.py:CALLABLE. Raises UserError for whatever is unknown, or does not fit.
     """
     params = parameters.load(root / "params.yaml")
-    if f"{on}-{what}" in params.experiments and labels is None:
+    if f"{on}-{what}" in params.experiments and labels is None and classifier is None:
         return experiment(f"{on}-{what}", changes, params, root)
     subject = _own(what, changes) or _published(what, changes, params)
+    if classifier and not subject.given:
+        raise UserError(f"--classifier {classifier}: {what} does not start from a classifier; a manipulator does")
     examples = _examples(on, labels, params, root)
-    job = _job(subject, examples, params, root)
+    given = (
+        classifiers.adopted(classifier, examples.prepared, params, root)
+        if classifier
+        else _given(subject, examples, root)
+    )
+    job = _job(subject, examples, given, params, root)
     _fit(job, subject, params, root)
     _measure(job, examples, params, root)
     _register(job, root)
@@ -147,9 +156,8 @@ def _examples(on: str, labels: Path | None, params: Params, root: Path) -> Examp
     return Examples(name, prepared)
 
 
-def _job(subject: Subject, examples: Examples, params: Params, root: Path) -> training.Job:
+def _job(subject: Subject, examples: Examples, given: Path | None, params: Params, root: Path) -> training.Job:
     key = f"{examples.name}-{subject.name}"
-    given = _given(subject, examples, root)
     config = training.describe(subject.name, examples.name, subject.settings, examples.prepared, given, params)
     sides = config["shape"][1:]
     if subject.file is None and any(side % 4 for side in sides):

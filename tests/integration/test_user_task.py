@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from pipeline import trials
+from pipeline import pictures, systems, trials
+from pipeline.systems import own
 from tests.conftest import REPOSITORY, Workspace
 from tests.shapes import draw_folder
 
@@ -133,6 +136,92 @@ def test_it_is_registered_with_all_that_tells_what_it_is_and_classifies(place: W
     assert {"validation_loss/classify", "validation_accuracy"} <= set(found["metrics"])
     assert sorted(found["files"]) == ["equations/equations.svg", "equations/equations.txt", "equations/mine.py"]
     assert found["curve"] == 30
+
+
+OUTSIDE = '''
+"""A classifier that was made without the pipeline."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 5, 2), nn.BatchNorm2d(16), nn.GELU(), nn.Dropout(0.3), nn.Flatten())
+        self.head = nn.Linear(16 * 36, 3)
+
+    def forward(self, images):
+        return self.head(self.body(images + 0.1 * torch.randn_like(images) * self.training))
+
+
+def trained():
+    net = Net()
+    if Path("net.pt").exists():
+        net.load_state_dict(torch.load("net.pt", weights_only=True))
+    return net
+
+
+if __name__ == "__main__":
+    import numpy as np
+    from PIL import Image
+
+    torch.manual_seed(0)
+    files = sorted(Path("shapes").glob("*/*.png"))
+    images = torch.stack([torch.from_numpy(np.array(Image.open(file))) for file in files])[:, None] / 255
+    labels = torch.tensor([["bar", "box", "dot"].index(file.parent.name) for file in files])
+    net, chosen = Net(), torch.randint(len(files), (150, 32))
+    optimiser = torch.optim.AdamW(net.parameters(), 0.003)
+    for batch in chosen:
+        loss = nn.functional.cross_entropy(net(images[batch]), labels[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.save(net.state_dict(), "net.pt")
+'''
+
+
+@pytest.fixture(scope="module")
+def edited(place: Workspace) -> str:
+    """What was said when a manipulator was made from a classifier that the pipeline knows nothing of."""
+    (place.root / "net.py").write_text(OUTSIDE)
+    subprocess.run([sys.executable, "net.py"], cwd=place.root, env=place.env, check=True)
+    changes = ("--set", "steps=300", "--set", "batch_size=16", "--set", "warm_up=20", "--set", "ema=0.9")
+    said = place.pipeline("train", "manipulator", "--data", "shapes", "--classifier", "net.py:trained", *changes)
+    return said.stdout
+
+
+def test_a_classifier_from_elsewhere_becomes_a_registered_editor(place: Workspace, edited: str) -> None:
+    assert "net.py:trained gives logits; its outputs are taken to be 0: bar, 1: box, 2: dot" in edited
+    assert "reads 100.0% of 12 validation images right" in edited
+    rows = {row["name"]: row for row in json.loads(place.pipeline("models", "--json").stdout)}
+    assert "champion" in rows["shapes-manipulator"]["aliases"]
+
+
+def test_the_editor_needs_neither_the_file_nor_the_weights_any_more(place: Workspace, edited: str) -> None:
+    net = own.classifier.read(place.root / "net.py", "Net")
+    net.load_state_dict(torch.load(place.root / "net.pt", weights_only=True))
+    net.eval()
+    for name in ("net.py", "net.pt"):
+        (place.root / name).rename(place.root / f"{name}.away")
+    images = [f"shapes/bar/{number}.png" for number in range(4)]
+    place.pipeline("edit", "shapes-manipulator@champion", *images, "--to", "box", "-o", "boxes.png")
+    assert (place.root / "boxes.png").exists()
+    model = systems.load(place.root / "runs" / "models" / "shapes-manipulator")
+    bars = pictures.read_images([place.root / image for image in images], (1, 16, 16))
+    assert net(model.edit(bars, torch.ones(4, dtype=torch.int64))).argmax(1).tolist() == [1] * 4
+
+
+def test_a_registered_classifier_of_other_values_is_refused(place: Workspace, trained: str) -> None:
+    draw_folder(place.root / "two", 10)
+    shutil.rmtree(place.root / "two" / "dot")
+    arguments = ("manipulator", "--data", "two", "--classifier", "models:/shapes-reader@champion")
+    said = place.pipeline("train", *arguments, code=2).stderr
+    assert (
+        "it reads images (1, 16, 16) with the values bar, box, dot, but the data have images (1, 16, 16) with" in said
+    )
 
 
 TWICE = """

@@ -67,18 +67,21 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
 def build(config: Mapping[str, Any], inputs: Inputs | None = None, folder: Path | None = None) -> System:
     """The system that a config describes, untrained; `inputs` bound to examples if it is to be trained.
 
-    folder: where the user's file is that the config names, if it names one; this runs it. Weights are a function of the
-    config's seed. Where the system starts from a trained one, that is built first.
+    folder: where the user's file is that the config, or that of the system it starts from, names, if one does; this
+    runs it. Weights are a function of the config's seed. Where the system starts from a trained one, that is built first.
     """
     inputs = inputs or Inputs(tuple(config["shape"]), tuple(config["values"]))
-    given = build(config["given"]) if config["given"] else None
+    given = build(config["given"], folder=folder) if config["given"] else None
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
         if "file" not in config:
             return find(config["system"]).build(recipe(config), inputs, given)
         if folder is None:
-            raise UserError(f"{config['system']} is made from a user's file, and no system starts from one")
-        return own.build(own.read(folder / config["file"], config["task"]), recipe(config), inputs)
+            raise UserError(f"{config['system']} is made from a user's file, which is not here")
+        path = folder / config["file"]
+        if "scores" in config:
+            return own.classifier.build(path, config["task"], inputs, config["scores"])
+        return own.build(own.read(path, config["task"]), recipe(config), inputs)
 
 
 def example(name: str) -> System:

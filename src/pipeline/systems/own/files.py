@@ -73,7 +73,7 @@ def read(path: Path, name: str = NAME) -> TaskFile:
         if name != NAME:
             raise UserError(f"{path}:{name}: a file of the visual editor holds one task; leave `:{name}` out")
         return TaskFile(path, name, functools.partial(_imported, content), {})
-    module = _run(path, content)
+    module = _module(path, content)
     settings = getattr(module, "settings", {})
     if not isinstance(settings, dict):
         raise UserError(f'{path}: settings: a dict such as {{"steps": 500}} is expected, not {settings!r}')
@@ -86,10 +86,15 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder, expected a task's file") from None
+        raise UserError(f"{path}: is a folder, expected a Python file") from None
 
 
-def _run(path: Path, content: bytes) -> ModuleType:
+def run(path: Path) -> ModuleType:
+    """A Python file as a module: its code is run. Raises UserError that names the line at fault."""
+    return _module(path, _content(path))
+
+
+def _module(path: Path, content: bytes) -> ModuleType:
     try:
         code = compile(content, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -186,7 +191,10 @@ def _said(error: BaseException, path: Path) -> str:
     elif isinstance(error, ValueError) and traceback.extract_tb(error.__traceback__)[-1].name == "term":
         suggested = "this source has several wires; s, v = x takes them apart"
     elif isinstance(error, ModuleNotFoundError) and path.with_name(f"{error.name}.py").exists():
+        suggested = "such a file stands alone, so that its copy loads with the model: put the other file's code into it"
+    elif isinstance(error, FileNotFoundError):
         suggested = (
-            "a task's file stands alone, so that its copy loads with the model: put the other file's code into it"
+            "where the model is loaded later that file may be missing, and the model keeps the weights itself: read it "
+            "only if it exists"
         )
     return f"{said}; {suggested}" if suggested else said

@@ -42,7 +42,7 @@ def build(file: TaskFile, settings: Recipe, inputs: Inputs) -> System:
         task=task,
         phases=(Phase("fit", task, settings.steps),),
         kept=task.learners,
-        boxes={learner.name: learner for learner in task.learners},
+        boxes=_reader(task, inputs) | {learner.name: learner for learner in task.learners},
         **_uses(task, inputs),
     )
 
@@ -133,6 +133,13 @@ def _uses(task: Task, inputs: Inputs) -> Mapping[str, Any]:
     if encoders and encoders[0].cod.kind != "product":
         found["features"] = lambda images: encoders[0].apply(images).flatten(1)
     return found
+
+
+def _reader(task: Task, inputs: Inputs) -> dict[str, Learner]:
+    """As `get`, for systems that start from this one, the learner that is trained to give the label of an image."""
+    readers = [boxes for each in task.equations.values() for boxes in _readers(each, inputs)]
+    alone = [boxes[0] for boxes in readers if len(boxes) == 1 and isinstance(boxes[0], Learner)]
+    return {"get": alone[0]} if alone else {}
 
 
 def _is_typed(learner: Learner, dom: Sequence[Callable[[Type], bool]], cod: Callable[[Type], bool]) -> bool:
