@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.metrics import keys
+from pipeline.systems import own
+from pipeline.systems.base import Inputs
 from tests.unit.metrics import known
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,6 +41,13 @@ def test_the_code_of_a_page_runs_and_prints_what_follows_it(
             printed = output.getvalue()
         elif language in ("text", ""):
             assert printed.strip() == text.strip()
+
+
+def test_the_classifier_of_a_page_is_one_that_a_manipulator_can_be_made_from(tmp_path: Path) -> None:
+    ((_, text),) = blocks("own_classifier.md")
+    (tmp_path / "net.py").write_text(text)
+    inputs = Inputs((3, 32, 32), ("no", "yes"))
+    assert own.classifier.scores_of(tmp_path / "net.py", "trained", inputs) == "logits"
 
 
 def test_the_page_of_verification_has_every_known_answer() -> None:
