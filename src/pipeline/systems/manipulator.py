@@ -87,9 +87,7 @@ def four_equations(settings: Settings, get: Learner | Composite, put: Learner, x
 def reader(given: System | None) -> Learner | Composite:
     """The classifier that the manipulator starts from."""
     if given is None or "get" not in given.boxes:
-        raise TaskError(
-            "a manipulator is made from a classifier: what it starts from must be one, trained, with a `get` from images to values"
-        )
+        raise TaskError("a manipulator is made from a classifier: `given` must name the folder of a trained one")
     return given.boxes["get"]
 
 
