@@ -27,8 +27,9 @@ def test_every_file_is_a_system_with_settings_and_one_sentence() -> None:
     assert set(systems.names()) == files
     for name in systems.names():
         built = systems.example(name)
-        assert built.phases
-        assert built.parameters > 0
+        trained = {learner for phase in built.phases for learner in phase.task.trained}
+        assert bool(built.parameters) == bool(trained & {*built.kept})
+        assert trained or built.edit, "neither trained nor of any use"
         assert systems.find(name).__doc__
 
 
