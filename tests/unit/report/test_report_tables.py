@@ -104,6 +104,7 @@ def test_numbers_show_about_four_digits(value: float, text: str) -> None:
 def test_intervals_have_the_decimals_of_their_value() -> None:
     assert tables.interval(0.9912, (0.98937, 0.99301)) == ".9894–.9930"
     assert tables.interval(0.0086, (-0.0011, 0.0182)) == "-.0011–.0182"
+    assert tables.interval(0.0, (0.0, 0.00038)) == ".00000–.00038"
     assert tables.interval(66.5, (60.1, 70.25)) == "60.10–70.25"
     assert tables.interval(0.9, None) == ""
 
