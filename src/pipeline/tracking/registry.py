@@ -201,9 +201,9 @@ SELECTOR = re.compile(r"(?P<name>[A-Za-z0-9_.-]+?)(@(?P<alias>[A-Za-z0-9_-]+)|/(
 def find(selector: str, root: Path) -> Path:
     """The folder of a model: NAME (its champion), NAME@ALIAS or NAME/VERSION.
 
-    A name that is not registered yet means the model in the workspace: models/<data>/<system>/, or runs/models/NAME/
-    of what was trained outside DVC's graph. Raises UserError for an unknown name, alias or version, saying what there
-    is, and for a server that does not answer.
+    A name that is not registered yet means the model in the workspace: models/<data>/<system>/, runs/models/NAME/ of
+    what was trained outside DVC's graph, or one that came with the project, studies/*/champions/<data>/<system>/.
+    Raises UserError for an unknown name, alias or version, saying what there is, and for a server that does not answer.
     """
     match = SELECTOR.fullmatch(selector)
     if not match:
@@ -211,7 +211,9 @@ def find(selector: str, root: Path) -> Path:
     name, wanted, version = match["name"], match["alias"], match["version"]
     rows = [row for row in models(root) if row.name == name]
     if not rows:
-        folders = (root / "models" / Path(*name.split("-", 1)), root / "runs" / "models" / name)
+        place = Path(*name.split("-", 1))
+        shipped = (study / "champions" / place for study in sorted(root.glob("studies/*")))
+        folders = (root / "models" / place, root / "runs" / "models" / name, *shipped)
         for folder in folders if not wanted and not version else ():
             if (folder / "config.json").exists():
                 return folder

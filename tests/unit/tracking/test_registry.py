@@ -1,0 +1,23 @@
+"""Where a model's name leads."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.errors import UserError
+from pipeline.files import write_json
+
+
+def test_a_name_that_is_not_registered_means_the_nearest_model_in_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    places = ("models/dots/editor", "runs/models/dots-editor", "studies/long/champions/dots/editor")
+    for place in reversed(places):
+        write_json(tmp_path / place / "config.json", {})
+        assert tracking.find("dots-editor", tmp_path) == tmp_path / place
+    with pytest.raises(UserError, match="unknown model `dots-writer`: none registered"):
+        tracking.find("dots-writer", tmp_path)
+    with pytest.raises(UserError, match="unknown model `dots-editor`"):
+        tracking.find("dots-editor@champion", tmp_path)
