@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,7 +149,8 @@ def _collusion(task: Task) -> Iterator[Finding]:
                 if written.type in shapes and _wires(message) & _wires(written):
                     pairs.setdefault(frozenset((reader, writer)), {}).setdefault(name, written)
     for pair, found in pairs.items():
-        if not any(_anchored(task, learner, pair - {learner}) for learner in pair):
+        alone = any(_anchored(task, learner, pair - {learner}) for learner in pair)
+        if not alone and not _anchored_together(task, pair, found.keys()):
             who, whose = " and ".join(sorted(learner.name for learner in pair)), "its" if len(pair) == 1 else "their"
             where = next(iter(found.values()))
             text = f"{who} may pass a code of {whose} own in `{where}`: no other equation ties {who} to data"
@@ -178,6 +179,17 @@ def _anchored(task: Task, learner: Learner, others: frozenset[Learner]) -> bool:
             inputs = [below for _, term in _applied(side, (learner,)) for below in term.inputs]
             again = any(learner in _learners(below) for below in inputs)
             if data and inputs and not again and not others & _learners(side):
+                return True
+    return False
+
+
+def _anchored_together(task: Task, pair: frozenset[Learner], passing: Collection[str]) -> bool:
+    """Whether an equation in which they pass nothing says what both give on data, none reading its own results."""
+    for name, each in task.equations.items():
+        for side, target in _both_ways(each) if name not in passing and pair <= {*each.trains} else ():
+            data = isinstance(target.op, Wire) and isinstance(target.op.source, Dataset)
+            again = any(term.op in _learners(below) for _, term in _applied(side, tuple(pair)) for below in term.inputs)
+            if data and pair <= _learners(side) and not again:
                 return True
     return False
 
@@ -260,8 +272,8 @@ def _by_models(task: Task) -> Iterator[Finding]:
 
 
 class _Look:
-    """The models of a task whose classes have two values, and whose other types have more than all classes together
-    that some learner reads."""
+    """The models of a task whose classes have two values, as have types that no learner reads or gives; others have more
+    than all classes together that some learner reads."""
 
     def __init__(self, task: Task, deadline: float) -> None:
         self.task, self.deadline = task, deadline
@@ -270,7 +282,9 @@ class _Look:
         self.theory = Theory(self.equations)
         classes = (sum(sort.categorical for sort in symbol.dom) for symbol in self.theory.symbols.values())
         large = 2 ** (1 + max(1, *classes, 0))
-        self.sizes = {sort: 2 if sort.categorical else large for sort in self.theory.sorts}
+        learned = [symbol for symbol in self.theory.symbols.values() if symbol.learners]
+        told_apart = {sort for symbol in learned for sort in (*symbol.dom, symbol.cod) if not sort.categorical}
+        self.sizes = {sort: large if sort in told_apart else 2 for sort in self.theory.sorts}
         self.whole = self.problem(tuple(self.equations))
         self.consistent = self.whole.satisfiable(self.left())
 

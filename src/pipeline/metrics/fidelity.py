@@ -316,13 +316,14 @@ def class_balanced(labels: Tensor, values: int, most: int) -> Tensor:
     return torch.cat([(labels == value).nonzero().flatten()[:count] for value in range(values)])
 
 
-def nearly_balanced(labels: Tensor, values: int, least: float = 0.75) -> Tensor:
+def nearly_balanced(labels: Tensor, values: int, width: int, least: float = 0.75) -> Tensor:
     """Indices of all examples if the rarest class has `least` of an even share or more, else of `class_balanced` ones.
 
-    A law of other shares of classes is far from a balanced one, whatever its images look like.
+    A law of other shares of classes is far from a balanced one, whatever its images look like. All are taken too where
+    balanced ones would be too few for features of that width.
     """
     rarest = int(torch.bincount(labels, minlength=values).min())
-    if rarest * values >= least * len(labels):
+    if rarest * values >= least * len(labels) or rarest * values <= width:
         return torch.arange(len(labels))
     return class_balanced(labels, values, rarest)
 

@@ -240,7 +240,7 @@ class Panel:
         or nearly (`nearly_balanced`).
         """
         settings, (real, real_other) = self.scale.settings, self.real
-        rows = nearly_balanced(values, self.examples.values)
+        rows = nearly_balanced(values, self.examples.values, max(real.shape[1], real_other.shape[1]))
         images, features = images[rows], (features[0][rows], features[1][rows])
         found = fidelity(real, features[0], settings.neighbours, self.scale.seed).entries(of)
         found |= frechet_distance(real_other, features[1]).entries(f"fid_{of}_other")

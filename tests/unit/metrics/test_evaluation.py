@@ -74,8 +74,9 @@ def test_class_balanced_takes_as_many_of_each_class_as_the_rarest_has() -> None:
 
 def test_nearly_balanced_takes_all_unless_a_class_is_rare() -> None:
     even, uneven = torch.tensor([0] * 4 + [1] * 5), torch.tensor([0] * 2 + [1] * 8)
-    assert nearly_balanced(even, 2).tolist() == list(range(9))
-    assert torch.bincount(uneven[nearly_balanced(uneven, 2)]).tolist() == [2, 2]
+    assert nearly_balanced(even, 2, width=3).tolist() == list(range(9))
+    assert torch.bincount(uneven[nearly_balanced(uneven, 2, width=3)]).tolist() == [2, 2]
+    assert nearly_balanced(uneven, 2, width=4).tolist() == list(range(10)), "four would be too few for four features"
 
 
 def test_real_images_of_uneven_classes_are_at_no_distance_from_even_ones() -> None:
