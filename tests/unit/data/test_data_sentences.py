@@ -131,7 +131,7 @@ def test_what_is_no_row_is_refused_by_name() -> None:
 
 
 def test_every_sentence_of_a_large_sample_is_read_and_no_two_are_the_same() -> None:
-    rows = ENGLISH.sample(30_000, 4)
+    rows = ENGLISH.sample(20_000, 4)
     sentences = ENGLISH.render(rows)
     reading = reader()(sentences)
     assert torch.equal(reading.rows, rows)
@@ -153,7 +153,7 @@ def test_all_sentences_that_agree_alike_are_told_apart() -> None:
 
 
 def test_the_nearest_sentence_of_a_sentence_is_itself() -> None:
-    rows = ENGLISH.sample(200, 11)
+    rows = ENGLISH.sample(100, 11)
     found, distances = reader()._nearest(ENGLISH.render(rows))
     assert torch.equal(found, rows)
     assert not distances.any()
@@ -161,7 +161,7 @@ def test_the_nearest_sentence_of_a_sentence_is_itself() -> None:
 
 @FACTORS
 def test_every_changed_factor_is_read_back_and_changes_the_sentence(name: str) -> None:
-    rows = ENGLISH.sample(1000, 6)
+    rows = ENGLISH.sample(500, 6)
     changed = ENGLISH.changed(rows, name, others(rows, name, 0))
     sentences = ENGLISH.render(changed)
     assert torch.equal(reader()(sentences).rows, changed)
@@ -213,7 +213,7 @@ def test_distances_tell_how_little_of_a_text_is_a_sentence() -> None:
     assert (empty.rows.shape, empty.distances.shape) == ((0, len(NAMES)), (0,))
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(st.lists(st.sampled_from([*ENGLISH.words, "blue"]), max_size=18).map(tuple), min_size=2, max_size=2))
 def test_any_text_is_read_alone_as_among_others(texts: list[Sentence]) -> None:
     together = reader()(texts)
@@ -226,7 +226,7 @@ def test_any_text_is_read_alone_as_among_others(texts: list[Sentence]) -> None:
 def test_a_text_with_one_word_wrong_is_at_most_a_word_away() -> None:
     wrong = itertools.cycle([*ENGLISH.words, "blue"])
     texts = []
-    for text in ENGLISH.render(ENGLISH.sample(40, 12)):
+    for text in ENGLISH.render(ENGLISH.sample(15, 12)):
         for place, word in zip(range(len(text)), wrong, strict=False):
             before, after = text[:place], text[place:]
             texts += [before + after[1:], (*before, word, *after[1:]), (*before, word, *after)]
@@ -275,7 +275,7 @@ TOUCHED = {
 
 @FACTORS
 def test_a_change_touches_only_the_words_that_it_must(name: str) -> None:
-    rows = ENGLISH.sample(1000, 8)
+    rows = ENGLISH.sample(500, 8)
     changed = ENGLISH.changed(rows, name, others(rows, name, 1))
     for before, after in zip(ENGLISH.render(rows), ENGLISH.render(changed), strict=True):
         touched = (Counter(before) - Counter(after)) + (Counter(after) - Counter(before))
@@ -393,7 +393,7 @@ def test_sentences_become_rows_of_one_length() -> None:
 
 
 def test_all_sentences_of_a_large_sample_survive_being_numbered() -> None:
-    sentences = ENGLISH.render(ENGLISH.sample(20_000, 10))
+    sentences = ENGLISH.render(ENGLISH.sample(10_000, 10))
     rows = ENGLISH.vocabulary.encode(sentences)
     assert ENGLISH.vocabulary.decode(rows) == sentences
     assert not (rows == UNK).any()
