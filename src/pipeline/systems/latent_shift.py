@@ -57,7 +57,9 @@ def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], len
 
     read: codes -> log-probabilities (n, v). Where no length will do, the one at which the value is likeliest.
     """
-    direction = gradient(codes, lambda z: (read(z) * values).sum())
+    with torch.inference_mode(False):
+        wanted = values.clone()  # what was made in inference mode cannot be part of a gradient
+    direction = gradient(codes, lambda z: (read(z) * wanted).sum())
     unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(codes.dtype).tiny)
     tried = codes + lengths.view(-1, 1, 1) * unit
     found = torch.stack([read(each) for each in tried])

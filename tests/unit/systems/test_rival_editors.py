@@ -58,4 +58,5 @@ def test_latent_shift_edits_through_its_autoencoder() -> None:
     model, images = systems.model(config, system), torch.rand(4, 1, 16, 16)
     edits = model.edit(images, torch.tensor([0, 1, 2, 0]))
     assert edits.shape == images.shape
+    assert model.edit(images, model.classify(images)).shape == images.shape, "values may come from a get"
     assert not torch.equal(edits, system.boxes["dec"].apply(system.boxes["enc"].apply(images)))
