@@ -277,7 +277,7 @@ def test_other_suffixes_and_empty_tasks_are_refused(tmp_path):
 ALL = {**PICTURED, **{name: lambda name=name: systems.example(name).task for name in systems.names()}}
 CROSSED = {  # wires that come in one order and are wanted in another, or leave a region that others enclose
     "complement": 1,
-    "complement_manipulator": 1,  # put(s, v) is filled by rec(v, comp(s)), and in the next but one rec(v, c) by c + ...
+    "complement_manipulator": 1,
     "energy": 1,
     "iwae": 1,
     "offset_manipulator": 2,

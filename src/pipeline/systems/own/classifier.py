@@ -16,10 +16,10 @@ from pipeline.errors import UserError
 from pipeline.language import Learner, cross_entropy, equation, task
 from pipeline.systems.base import Inputs, System
 from pipeline.systems.own.files import blamed, run
+from pipeline.systems.own.system import EXAMPLES
 
 Scores = Literal["logits", "probabilities"]
 EXPECTED = "a torch module, a function of images, or a function without arguments that makes one is expected"
-EXAMPLES = 3  # on which it is tried; not a number that a shape is likely to begin with
 
 
 class Classifier(nn.Module):
