@@ -37,6 +37,8 @@ from pipeline.language.divergence import (
     sliced_wasserstein,
     smoothed_cross_entropy,
     ssim,
+    unbiased_mmd,
+    unbiased_mmd_with,
 )
 from pipeline.language.notation import parse
 from pipeline.language.sources import (
@@ -125,5 +127,7 @@ __all__ = [
     "stop_gradient",
     "straight_through",
     "task",
+    "unbiased_mmd",
+    "unbiased_mmd_with",
     "uniform",
 ]

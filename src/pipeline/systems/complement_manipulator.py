@@ -14,6 +14,7 @@ import pydantic
 from torch import Tensor
 
 from pipeline.language import Composite, Learner, Phase, Source, Task, Type, Uniform, equation, learners_of, mse
+from pipeline.language.terms import Wireable
 from pipeline.nets.images import Encoder
 from pipeline.nets.writing import Writer
 from pipeline.systems import manipulator
@@ -41,7 +42,7 @@ def halves(settings: Settings, inputs: Inputs) -> tuple[Learner, Learner]:
     return comp, Learner("rec", (inputs.V, C), inputs.S, writer)
 
 
-def complemented(task: Task, put: Learner, comp: Learner, rec: Learner, x: Source, a: Source, weight: float) -> Task:
+def complemented(task: Task, put: Learner, comp: Learner, rec: Learner, x: Source, a: Wireable, weight: float) -> Task:
     """The refinement of equations of put by put(s, a) = rec(a, comp(s)), and `keep` with that weight."""
     s, _ = x
     keep = equation(comp(rec(a, comp(s))), comp(s), mse, trains=(comp, rec), weight=weight)

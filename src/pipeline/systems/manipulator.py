@@ -32,6 +32,7 @@ from pipeline.language import (
     smoothed_cross_entropy,
     task,
 )
+from pipeline.language.terms import Wireable
 from pipeline.nets.images import Put
 from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
@@ -50,7 +51,7 @@ def manipulation(
     get: Learner | Composite,
     put: Learner,
     x: Source,
-    a: Source,
+    a: Wireable,
     blur: Callable[[Term], Term] = lambda image: image,
     reading: Divergence = cross_entropy,
     weight: float = 1.0,
@@ -66,11 +67,11 @@ def manipulation(
     )
 
 
-def putput(put: Learner, x: Source, a: Source) -> Equation:
+def putput(put: Learner, x: Source, a: Source, weight: float = 1.0) -> Equation:
     """The last value written counts: put(put(s, a), b) == put(s, b). It is stronger than `undo` where there are three
     values or more."""
     (s, _), b = x, a.again()
-    return equation(put(put(s, a), b), put(s, b), mse, trains=put)
+    return equation(put(put(s, a), b), put(s, b), mse, trains=put, weight=weight)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
@@ -78,7 +79,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     return editor(settings, get, put, four_equations(settings, get, put, inputs.x, Uniform("a", inputs.V)))
 
 
-def four_equations(settings: Settings, get: Learner | Composite, put: Learner, x: Source, a: Source) -> Task:
+def four_equations(settings: Settings, get: Learner | Composite, put: Learner, x: Source, a: Wireable) -> Task:
     """The four equations with the divergences, weights and noise of the settings."""
     reading = smoothed_cross_entropy(settings.smoothing)
     return manipulation(get, put, x, a, noise(settings.noise), reading, settings.reconstruction)

@@ -5,8 +5,6 @@
 Only the last value that is written counts. With getput it implies undo; of two values undo implies it in turn.
 """
 
-from dataclasses import replace
-
 import pydantic
 
 from pipeline.language import Uniform
@@ -24,6 +22,5 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     get, put = manipulator.reader(given), manipulator.writer(settings, inputs)
     x, a = inputs.x, Uniform("a", inputs.V)
     edit = manipulator.four_equations(settings, get, put, x, a)
-    putput = replace(manipulator.putput(put, x, a), weight=settings.coherence)
-    strong = edit.with_equations(putput=putput)
+    strong = edit.with_equations(putput=manipulator.putput(put, x, a, settings.coherence))
     return manipulator.editor(settings, get, put, strong)

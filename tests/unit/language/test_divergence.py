@@ -1,5 +1,6 @@
 """Divergences beside formulas written by hand and other libraries, value and gradient, in float64."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -24,10 +25,14 @@ from pipeline.language import (
     kl,
     l1,
     mmd,
+    mmd_with,
     mse,
+    polynomial,
     smoothed_cross_entropy,
     ssim,
     task,
+    unbiased_mmd,
+    unbiased_mmd_with,
 )
 
 S, V, Q, X = Type("S", (4,)), Type("V", (3,), "categorical"), Type("Z", (2,), "gaussian"), Type("X", (2, 13, 15))
@@ -195,6 +200,39 @@ def test_mmd_compares_laws_and_not_examples() -> None:
     assert far > 5 * near
 
 
+def expected_value(divergence: Divergence, one: Tensor, other: Tensor, n: int, type: Type) -> float:
+    """The mean over all samples of n draws of each side, from points that are equally likely."""
+    rows = list(itertools.product(range(len(one)), repeat=n))
+    return float(torch.stack([divergence.loss(one[[*i]], other[[*j]], type) for i in rows for j in rows]).mean())
+
+
+def test_the_unbiased_mmd_is_on_average_that_of_the_laws() -> None:
+    one, other, X = normal(3, 2), normal(3, 2, seed=1), Type("X", (2,))
+    laws = float(mmd_with(polynomial(2)).loss(one, other, X))  # every point once: the laws themselves
+    for n in (2, 3):
+        assert expected_value(unbiased_mmd_with(polynomial(2)), one, other, n, X) == pytest.approx(laws, rel=1e-9)
+    # The other counts each example as its own neighbour.
+    assert expected_value(mmd_with(polynomial(2)), one, other, 2, X) > 1.2 * laws
+
+
+def test_the_unbiased_mmd_is_so_too_where_both_sides_share_a_label() -> None:
+    one, other, labels = normal(3, 2), normal(3, 2, seed=1), one_hot(torch.tensor([0, 1, 1]), 2)
+    X, V2 = Type("X", (2,)), Type("V", (2,), "categorical")
+    both, divergence = Type("X x V", (), "product", (X, V2)), unbiased_mmd_with(polynomial(2))
+    laws = float(mmd_with(polynomial(2)).loss((one, labels), (other, labels), both))
+    rows = [[*each] for each in itertools.product(range(3), repeat=2)]
+    found = [divergence.loss((one[i], labels[i]), (other[i], labels[i]), both) for i in rows]
+    assert float(torch.stack(found).mean()) == pytest.approx(laws, rel=1e-9)
+
+
+def test_the_unbiased_mmd_is_0_for_equal_sides_and_on_one_example() -> None:
+    sample, X = normal(5, 2), Type("X", (2,))
+    assert float(unbiased_mmd.loss(sample, sample, X)) == pytest.approx(0, abs=1e-12)
+    assert float(unbiased_mmd.loss(sample[:1], sample[1:2], X)) == 0
+    wide = float(unbiased_mmd.loss(normal(60, 2), normal(60, 2, seed=1) + 1, X))
+    assert wide == pytest.approx(float(mmd.loss(normal(60, 2), normal(60, 2, seed=1) + 1, X)), abs=0.05)
+
+
 # Of mmd's points the second nearest pair, which sets its unit, is among those that do not move.
 STILL = torch.tensor([[5.0, 0.0], [5.3, 0.0]], dtype=torch.float64)
 GRADIENTS: list[tuple[Divergence, Type, Tensor, Tensor]] = [
@@ -208,6 +246,7 @@ GRADIENTS: list[tuple[Divergence, Type, Tensor, Tensor]] = [
     (ssim, X, normal(2, 2, 13, 15).sigmoid(), normal(2, 2, 13, 15, seed=1).sigmoid()),
     (mmd, Type("X", (2,)), torch.tensor([[0.0, 0.0], [0.1, 0.0]], dtype=torch.float64), STILL),
     (mmd, V, normal(4, 3).log_softmax(1), one_hot(torch.tensor([0, 1, 2, 2]), 3)),
+    (unbiased_mmd, V, normal(4, 3).log_softmax(1), one_hot(torch.tensor([0, 1, 2, 2]), 3)),
 ]
 
 

@@ -25,7 +25,7 @@ def built(name: str, **settings: object) -> System:
         ("complement_manipulator", [*FOUR, "keep"], ["comp", "rec"]),
         ("offset_manipulator", [*FOUR, "keep"], ["comp", "offset", "dec"]),
         ("cotrained_manipulator", FOUR, ["features", "head", "put"]),
-        ("sampling_manipulator", [*FOUR, "law", "keep", "rest", "made"], ["comp", "rec"]),
+        ("sampling_manipulator", [*FOUR, "law", "keep", "independent", "rest", "made"], ["comp", "rec"]),
     ],
 )
 def test_each_variant_has_its_equations_and_trains_its_learners(
