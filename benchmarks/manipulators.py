@@ -1,0 +1,199 @@
+"""The page on manipulators: what each equation does, and the figures of studies/manipulators, as measured.
+
+    python -m benchmarks.manipulators docs/manipulators.md
+
+The tables are read from studies/manipulators/metrics (`dvc repro studies/manipulators/dvc.yaml`) and from
+docs/manipulators/equations.md (`python -m benchmarks.equations docs/manipulators`).
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline.files import read_json, write_text
+
+STUDY = Path("studies", "manipulators")
+EQUATIONS = Path("docs", "manipulators", "equations.md")
+Found = dict[str, float]
+
+# Columns by what a data set has: photographs have style probes, rendered data the truth.
+PROBED = (
+    "write_accuracy",
+    "collusion_gap",
+    "fid_edit",
+    "coverage_edit",
+    "inversion_c2st",
+    "putput_mse",
+    "style_slant",
+    "style_stroke",
+    "fid_sample",
+)
+RENDERED = (
+    "write_accuracy",
+    "collusion_gap",
+    "preservation_mse",
+    "preservation_other_accuracy",
+    "fid_edit",
+    "coverage_edit",
+    "putput_mse",
+)
+WRITTEN = (
+    "write_accuracy",
+    "collusion_gap",
+    "preservation_other_accuracy",
+    "exact_edit",
+    "perplexity_ratio",
+    "putput_word_error",
+)
+NAMED = {"fid_reference": "fid_edit", "coverage_reference": "coverage_edit", "inversion_reference_c2st": "inversion_c2st"}
+
+
+def tables(study: Path) -> str:
+    """A table for every data set that the study has measured editors on."""
+    parts = []
+    for folder in sorted((study / "metrics").iterdir()):
+        rows = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
+        editors = {name: found for name, found in rows.items() if "write_accuracy" in found}
+        if editors:
+            parts.append(f"### {folder.name}\n\n{table(editors)}")
+    return "\n\n".join(parts)
+
+
+def table(editors: dict[str, Found]) -> str:
+    """One row an editor, best writers first, and what real test data have where that is measured."""
+    columns = columns_of(next(iter(editors.values())))
+    ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
+    real = {to: editors[ordered[0]][key] for key, to in NAMED.items() if key in editors[ordered[0]]}
+    rows = [(name, editors[name]) for name in ordered] + ([("real test data", real)] if real else [])
+    lines = ["| system | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(shown(found, key) for key in columns) + " |" for name, found in rows]
+    return "\n".join(lines)
+
+
+def columns_of(found: Found) -> tuple[str, ...]:
+    if "preservation_mse" in found:
+        return RENDERED
+    return PROBED if "style_slant" in found else WRITTEN
+
+
+def shown(found: Found, key: str) -> str:
+    if key not in found:
+        return ""
+    digits = 2 if key.startswith("fid") else 4
+    return f"{found[key]:.{digits}f}"
+
+
+TEXT = """# Manipulators
+
+Written by `python -m benchmarks.manipulators`, from the metrics that are in git.
+
+A classifier says what an image shows. A *manipulator* turns it into an editor: `put(s, a)` is the image `s`, showing `a`
+instead. Nothing is learned from pairs of images, since nobody has them; what put has to satisfy is written down:
+
+    classify : get(s) == v                      get reads the attribute
+    putget   : get(put(s, a)) == a              what was written can be read
+    getput   : put(s, get(s)) == s              writing what is there changes nothing
+    undo     : put(put(s, a), get(s)) == s      writing it back restores the original
+
+    pipeline train manipulator --data mnist
+    pipeline train manipulator --data photos --labels labels.csv --classifier net.py:trained
+
+The second line takes a classifier of your own: [own_classifier.md](own_classifier.md). Ways of making images out of an
+editor have a page too: [generation.md](generation.md).
+
+## What each equation does
+
+The same put, trained as long, without one of them:
+
+![A row of digits, and their edits by each variant](manipulators/equations.png)
+
+{equations}
+
+* **putget** is what edits. Without it put is an autoencoder: nothing is written, and everything else holds.
+* **getput** and **undo** are what keeps the rest. Without both, any image that is read as `a` will do, and a put that
+  returns one prototype a value solves what is left ({prototypes}). One of them alone holds most of the style, since a put
+  of one bottleneck has to carry it anyway; `undo` is the stronger one, since it is asked of every value.
+* **a plain get** is the trap. Equations know the image through get alone, and a get that was trained on clean images
+  alone is easily pleased: by marks that no person would read. `write_accuracy_own` is then near 1 and the judge sees
+  nothing; `collusion_gap` is the difference. The classifier here is made robust (its worst case within a ball of pixels
+  is trained too) and careful (stray strokes, fading and cuts cost certainty), and the gap is gone, with the same four
+  equations for put.
+
+## Forms
+
+Each is the same task, refined: an equation more or less, or a box filled with a diagram. `pipeline describe SYSTEM` prints
+the equations, `--draw OUT.svg` draws them.
+
+| system | what it says besides the four equations | what for |
+|---|---|---|
+| `manipulator` | nothing | two values, or style that every value has alike |
+| `lens_manipulator` | leaves out `undo` | to see what `undo` is for |
+| `strong_manipulator` | `putput`: only the last value that is written counts | three values or more |
+| `complement_manipulator` | put(s, a) = rec(a, comp(s)); `keep`: comp is not changed by writing | PutPut by construction, codes of the rest |
+| `offset_manipulator` | put(s, a) = dec(comp(s) + offset(a)) | steering: a direction for every value |
+| `cotrained_manipulator` | get is trained along with put | no classifier to start from; watch `collusion_gap` |
+| `matched_manipulator` | `law`: edits to a look, to get, like real images of a | nearer to the data |
+| `sampling_manipulator` | the complement form, `law`, `independent`: the rest tells nothing of the value; a prior of codes | the best editor here, and samples from noise |
+| `symmetric_manipulator` | two types of images that share a complement | translation between two sorts of images without pairs |
+
+How many functions solve them is counted, not guessed (`pipeline count manipulator --fibres 2,2,2`): with three values of two
+images each, {lens} lenses, {undo} of which undo, {putput} of which satisfy PutPut.
+
+**Why `independent` matters.** In the complement form an edit joins a value with the rest of an image that had another one.
+rec learns from images, where value and rest come together; where the rest of a `1` is unlike the rest of any `8`, their
+join is a place that rec has never been asked about. If the rest is independent of the value there is no such place, and
+put(s, a), s drawn from the data, has the law of the images of a: it samples from the Bayesian inverse of get. The equation
+says so, `(comp(s), v) == (comp(s'), v)` in law, s' another image. [tuning.md](tuning.md#third-round) has what it gave.
+
+## Measured
+
+Test data, read by judge_2 (another net than get and its other judge, trained on images that neither get nor put have
+seen); `collusion_gap` is what get reads beyond the judge. What each column means: [metrics.md](metrics.md). Steps and
+settings: studies/manipulators/params.yaml; seed 0, one thread.
+
+{tables}
+
+## What goes wrong, and how it shows
+
+| symptom | cause | what helps |
+|---|---|---|
+| own get reads every edit, the judge few (`collusion_gap`) | get pleased by marks | `robust`, `unsure`; noise before get; more of them, not less of put |
+| every edit to `a` is one image (`recall_edit`, `coverage_edit` near 0) | `undo` and `getput` too weak beside `putget` | `reconstruction` up, `smoothing` up |
+| put returns its input (`write_accuracy` near 0) | the reverse | `reconstruction` down, or more steps |
+| edits are grey in places, strokes of the source remain | get is certain too early | `unsure`, `law` |
+| edits are odd shapes: `precision_edit` low, reconstructions fine | the rest tells the value | `independent` |
+| everything is grey, `keep` and `independent` are 0 | comp keeps nothing, which solves both | `independent` smaller, or later |
+| `undo_mse` stays high whatever is done | the next section | |
+
+## When not to
+
+* **What one value has and another lacks.** Undo asks for as many ways of being `a` as of being `b`. A face without glasses
+  has no style of glasses: writing `none` has to forget it, or to hide it in the picture, which is what a strict `undo`
+  teaches. With fibres of 2 and 3 images there are 72 lenses and none that undoes (`pipeline count manipulator --fibres
+  2,3`). Expect the forgotten part to come back as one style; a law that is matched, or a lens, is the honest choice.
+* **Values that go with the rest.** Where an attribute is correlated with others in the data, `independent` and `law` ask
+  for edits whose rest has the law of the whole, not of those that have the value.
+* **A classifier that nobody can trust.** put does what get reads. If get is wrong on a tenth of the images, so are edits.
+* **Much variety a class, few examples.** The code is small (32 numbers here) and the loss is a squared error: texture is
+  lost. Look at `fid_edit` of unedited reconstructions before blaming the equations.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    write_text(
+        arguments.file,
+        TEXT.format(
+            equations=EQUATIONS.read_text(encoding="utf-8").strip(),
+            tables=tables(STUDY),
+            prototypes="with one prototype a value the judge reads every edit and nothing of the source is left",
+            lens=4096,
+            undo=8,
+            putput=4,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
