@@ -367,15 +367,14 @@ def generate(
         components=components,
     )
     subject = exhibits.Subject(loaded, ROOT)
-    pictures.save(exhibits.show(subject, request), out)
+    picture, figures = exhibits.show(subject, request), exhibits.measure(subject, request) if as_json else {}
+    pictures.save(picture, out)
     if not as_json:
         print(f"{how}: {out}")
         return
     import json
 
-    asked = {"model": model, "how": how, "seed": seed, "to": to, "steps": steps and request.steps}
-    figures = exhibits.measure(subject, request)
-    print(json.dumps({key: value for key, value in asked.items() if value is not None} | figures, indent=2))
+    print(json.dumps({"model": model, "how": how, "seed": seed} | ({"to": to} if to else {}) | figures, indent=2))
 
 
 def _value(text: str, values: list[str]) -> int:

@@ -1,5 +1,6 @@
 """What `pipeline generate` shows: for each way of generation a labelled picture, and figures (docs/generation.md)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from pipeline.systems import Model
 Figures = dict[str, Any]
 
 MEASURED = 2000  # images that figures of edits are of
+PIXELS = 10**8  # of all images that are held at a time; where it is less, figures are of fewer images
 SAMPLED = 10_000  # samples that distances of laws are of
 STARTS = ("smooth", "uniform")
 SMOOTH = 0.07  # of the height: the blur of smooth noise
@@ -74,9 +76,9 @@ class Subject:
         raise UserError(f"{places[0]}: no prepared data; {how} prepares them")
 
     def examples(self, split: str) -> tuple[Tensor, Tensor]:
-        """Images in 0..1 and labels of a split of the data."""
-        loaded = data.load(self.prepared, split)
-        return as_floats(loaded.images), loaded.labels
+        """Images in 0..1 and labels of a split of the data, as many as are held at a time."""
+        loaded, most = data.load(self.prepared, split), PIXELS // math.prod(self.shape)
+        return as_floats(loaded.images[:most]), loaded.labels[:most]
 
     @cached_property
     def test(self) -> tuple[Tensor, Tensor]:
@@ -187,6 +189,12 @@ def aims(subject: Subject, request: Request, labels: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------------------ from noise
 
 
+def measured(subject: Subject, request: Request) -> int:
+    """How many images the figures of several steps are of."""
+    each = math.prod(subject.shape) * (request.steps + 1)
+    return max(1, min(MEASURED, PIXELS // each))
+
+
 def from_noise(subject: Subject, request: Request, count: int) -> generation.Walk:
     smooth = SMOOTH * subject.shape[1] if request.start == STARTS[0] else 0.0
     start = generation.noise(count, subject.shape, request.seed, smooth)
@@ -210,19 +218,27 @@ def numbered(steps: int) -> list[str]:
 
 def noise_figures(subject: Subject, request: Request) -> Figures:
     """How far each step moves, how it is read, and how various the last images are; beside test images' own edits."""
-    walk = from_noise(subject, request, MEASURED)
+    count = measured(subject, request)
+    walk = from_noise(subject, request, count)
     last, values = walk.images[-1], walk.values[-1]
-    found: Figures = {"images": MEASURED, "start": request.start, "moved": means(walk.moves)}
+    found: Figures = {"images": count, "start": request.start, "moved": means(walk.moves)}
     found |= readings(subject, walk) | {"spread": generation.spread(last, values)}
     for suffix, classify in subject.readers.items():
         found |= share(accuracy.sure(classify(last), values)).entries(f"sure_last{suffix}")
-    images, labels = subject.drawn(MEASURED, request.seed, request.value)
+    images, labels = subject.drawn(count, request.seed, request.value)
     of_data = generation.repeated(subject.model, images, aims(subject, request, labels), request.steps)
     return found | {
         "moved_from_data": means(of_data.moves),
         "spread_from_data": generation.spread(of_data.images[1], of_data.values[0]),
-        "spread_real": generation.spread(images, labels),
+        "spread_real": real_spread(subject.test, walk.values[0]),
     }
+
+
+def real_spread(examples: tuple[Tensor, Tensor], values: Tensor) -> float:
+    """How various real images (n, ...) with labels (n,) are that show one of the values."""
+    images, labels = examples
+    shown = torch.isin(labels, values)
+    return generation.spread(images[shown], labels[shown])
 
 
 def means(steps: Tensor) -> list[float]:
@@ -251,7 +267,7 @@ def chain_picture(subject: Subject, request: Request) -> Image.Image:
 
 def chain_figures(subject: Subject, request: Request) -> Figures:
     """How far chains are from one put from their start, beside how far other images' edits are."""
-    images, _ = subject.drawn(MEASURED, request.seed)
+    images, _ = subject.drawn(measured(subject, request), request.seed)
     drawn = generation.random_values(request.steps, len(images), len(subject.values), request.seed)
     chain = generation.walk(subject.model, images, drawn)
     return {
@@ -266,10 +282,16 @@ def chain_figures(subject: Subject, request: Request) -> Figures:
 # ----------------------------------------------------------------------------------------------------------------- codes
 
 
+def has_prior(subject: Subject, request: Request) -> bool:
+    """Whether samples are to be the system's own."""
+    return subject.model.sample is not None and request.components is None
+
+
 def samples(subject: Subject, request: Request, values: Tensor) -> Tensor:
     """An image of each value (n,): from the system's own prior, or from codes of a law that is fitted."""
-    if subject.model.sample and request.components is None:
+    if has_prior(subject, request):
         return subject.model.sample(values, request.seed)
+    # A system without codes is refused before its data are asked for.
     generation.coder(subject.model)
     images, labels = subject.examples("train")
     count = len(subject.values)
@@ -277,38 +299,35 @@ def samples(subject: Subject, request: Request, values: Tensor) -> Tensor:
     return law.sample(values, count, request.seed)
 
 
-def by_value(subject: Subject, images: Tensor, values: Sequence[int]) -> Image.Image:
-    """Images (v n, ...) as a row of n for each value."""
-    return sheet(images.unflatten(0, (len(values), -1)), names(subject, values), [])
-
-
 def latent_picture(subject: Subject, request: Request) -> Image.Image:
     values = chosen(subject, request)
-    return by_value(subject, samples(subject, request, torch.tensor(values).repeat_interleave(request.count)), values)
+    made = samples(subject, request, torch.tensor(values).repeat_interleave(request.count))
+    return sheet(made.unflatten(0, (len(values), -1)), names(subject, values), [])
 
 
 def latent_figures(subject: Subject, request: Request) -> Figures:
     """How samples are read, how far their law is from that of training images, and how various they are."""
     values = in_turn(subject, request, SAMPLED)
     made = samples(subject, request, values)
-    own = subject.model.sample is not None and request.components is None
-    found: Figures = {"images": SAMPLED, "prior": "own" if own else f"fitted, {request.components or 1} components"}
+    components = "the model's own prior" if has_prior(subject, request) else request.components or 1
+    found: Figures = {"images": SAMPLED, "components": components}
     for suffix, classify in subject.readers.items():
         found |= share(accuracy.sure(classify(made), values)).entries(f"sample_accuracy{suffix}")
     images, labels = subject.examples("train")
-    shown = torch.isin(labels, values)
-    images, labels = images[shown], labels[shown]
-    found |= {"spread": generation.spread(made, values), "spread_real": generation.spread(images, labels)}
-    if subject.judge:
-        seen = images[balanced(labels)]
-        found |= frechet_distance(subject.judge.features(seen), subject.judge.features(made)).entries("fid_sample")
+    found |= {"spread": generation.spread(made, values), "spread_real": real_spread((images, labels), values)}
+    seen = images[balanced(labels, chosen(subject, request))]
+    real = subject.judge.features(seen) if subject.judge else torch.empty(0, 0)
+    # A distance of laws needs more examples than there are features.
+    if len(real) > real.shape[1]:
+        found |= frechet_distance(real, subject.judge.features(made)).entries("fid_sample")
     return found
 
 
-def balanced(labels: Tensor) -> Tensor:
-    """Rows of equally many examples of each value that occurs, SAMPLED in all at most."""
-    kinds, kind = labels.unique(return_inverse=True)
-    return class_balanced(kind, len(kinds), SAMPLED // len(kinds))
+def balanced(labels: Tensor, values: Sequence[int]) -> Tensor:
+    """Rows of equally many examples of each of the values, SAMPLED in all at most."""
+    rows = torch.isin(labels, torch.tensor(values)).nonzero()[:, 0]
+    kind = torch.searchsorted(torch.tensor(values), labels[rows])
+    return rows[class_balanced(kind, len(values), SAMPLED // len(values))]
 
 
 # ------------------------------------------------------------------------------------------------- the Bayesian inverse
@@ -317,7 +336,7 @@ def balanced(labels: Tensor) -> Tensor:
 def inverse_picture(subject: Subject, request: Request) -> Image.Image:
     """For each value, edits of random test images to it, above real ones."""
     lines, heads = [], []
-    for value in chosen(subject, request):
+    for value in range(len(subject.values)):
         images, _ = subject.drawn(request.count, request.seed + value)
         made = generation.editing(subject.model)(images, torch.full((len(images),), value))
         pool, labels = subject.test
@@ -391,7 +410,7 @@ def steer_picture(subject: Subject, request: Request) -> Image.Image:
 
 def steer_figures(subject: Subject, request: Request) -> Figures:
     """How the value is read as more of it is written, and for which share of the images that never falls."""
-    images, labels = subject.drawn(MEASURED, request.seed, request.value)
+    images, labels = subject.drawn(measured(subject, request), request.seed, request.value)
     targets = aims(subject, request, labels)
     steered = steering(subject, request, images, labels, targets)
     found: Figures = {
@@ -403,6 +422,7 @@ def steer_figures(subject: Subject, request: Request) -> Figures:
         read = torch.stack([generation.of_value(classify(each), targets) for each in steered])
         found[f"read{suffix}"] = means(read)
         found |= share(generation.monotone(read)).entries(f"monotone{suffix}")
+        found |= share(generation.monotone(read, slack=0.0)).entries(f"monotone_strictly{suffix}")
     return found
 
 
@@ -411,7 +431,7 @@ WAYS = {
     "noise": Way(noise_picture, noise_figures, ("to", "steps", "start")),
     "chain": Way(chain_picture, chain_figures, ("steps",)),
     "latent": Way(latent_picture, latent_figures, ("to", "components")),
-    "inverse": Way(inverse_picture, inverse_figures, ("to",)),
+    "inverse": Way(inverse_picture, inverse_figures),
     "steer": Way(steer_picture, steer_figures, ("to", "steps")),
 }
 
