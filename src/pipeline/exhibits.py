@@ -217,7 +217,8 @@ def numbered(steps: int) -> list[str]:
 
 
 def noise_figures(subject: Subject, request: Request) -> Figures:
-    """How far each step moves, how it is read, and how various the last images are; beside test images' own edits."""
+    """How far each step moves, how it is read, and how far the first and the last images are from the data in law and
+    variety; beside what the same does to test images."""
     count = measured(subject, request)
     walk = from_noise(subject, request, count)
     last, values = walk.images[-1], walk.values[-1]
@@ -225,6 +226,7 @@ def noise_figures(subject: Subject, request: Request) -> Figures:
     found |= readings(subject, walk) | {"spread": generation.spread(last, values)}
     for suffix, classify in subject.readers.items():
         found |= share(accuracy.sure(classify(last), values)).entries(f"sure_last{suffix}")
+    found |= distances(subject, request, {"fid_first": walk.images[1], "fid_last": last})
     images, labels = subject.drawn(count, request.seed, request.value)
     of_data = generation.repeated(subject.model, images, aims(subject, request, labels), request.steps)
     return found | {
@@ -313,13 +315,27 @@ def latent_figures(subject: Subject, request: Request) -> Figures:
     found: Figures = {"images": SAMPLED, "components": components}
     for suffix, classify in subject.readers.items():
         found |= share(accuracy.sure(classify(made), values)).entries(f"sample_accuracy{suffix}")
+    found |= {
+        "spread": generation.spread(made, values),
+        "spread_real": real_spread(subject.examples("train"), values),
+    }
+    return found | distances(subject, request, {"fid_sample": made})
+
+
+def distances(subject: Subject, request: Request, made: dict[str, Tensor]) -> Figures:
+    """Frechet distances of images, by key, to training images of the values that are written, equally many of each.
+
+    In the judge's features. None without a judge, or of fewer images than features, which have no covariance.
+    """
+    if subject.judge is None:
+        return {}
     images, labels = subject.examples("train")
-    found |= {"spread": generation.spread(made, values), "spread_real": real_spread((images, labels), values)}
-    seen = images[balanced(labels, chosen(subject, request))]
-    real = subject.judge.features(seen) if subject.judge else torch.empty(0, 0)
-    # A distance of laws needs more examples than there are features.
-    if len(real) > real.shape[1]:
-        found |= frechet_distance(real, subject.judge.features(made)).entries("fid_sample")
+    real = subject.judge.features(images[balanced(labels, chosen(subject, request))])
+    if min(len(each) for each in (real, *made.values())) <= real.shape[1]:
+        return {}
+    found: Figures = {}
+    for key, each in made.items():
+        found |= frechet_distance(real, subject.judge.features(each)).entries(key)
     return found
 
 
