@@ -76,8 +76,16 @@ class Subject:
         raise UserError(f"{places[0]}: no prepared data; {how} prepares them")
 
     def examples(self, split: str) -> tuple[Tensor, Tensor]:
-        """Images in 0..1 and labels of a split of the data, as many as are held at a time."""
+        """Images in 0..1 and labels of a split of the data, as many as are held at a time.
+
+        Raises UserError if they are not there, or not of the model's shape.
+        """
         loaded, most = data.load(self.prepared, split), PIXELS // math.prod(self.shape)
+        if tuple(loaded.images.shape[1:]) != self.shape:
+            found = tuple(loaded.images.shape[1:])
+            raise UserError(
+                f"{self.prepared}: images of shape {found}, but the model's are {self.shape}; prepare those"
+            )
         return as_floats(loaded.images[:most]), loaded.labels[:most]
 
     @cached_property
@@ -135,11 +143,11 @@ def way(how: str) -> Way:
 
 
 def check_options(how: str, given: Sequence[str]) -> None:
-    """given: the options that were set. Raises UserError for one that this way has no use for."""
-    for option in given:
-        if option not in way(how).options:
-            users = ", ".join(name for name, each in WAYS.items() if option in each.options)
-            raise UserError(f"--{option}: of no use to --how {how}; {users} heeds it")
+    """given: the options that were set. Raises UserError for a way that is not known, or has no use for one of them."""
+    unused = [option for option in given if option not in way(how).options]
+    if unused:
+        users = ", ".join(name for name, each in WAYS.items() if unused[0] in each.options)
+        raise UserError(f"--{unused[0]}: of no use to --how {how}, only to {users}")
 
 
 def rounded(figure: Any) -> Any:

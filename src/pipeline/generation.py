@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from pipeline.errors import UserError
 from pipeline.language import Composite, Learner
-from pipeline.metrics.inputs import check_features, check_images, check_labels
+from pipeline.metrics.inputs import check_enough, check_features, check_images, check_labels
 from pipeline.metrics.manipulation import Put, squared_error
 from pipeline.metrics.two_sample import LEVEL, ClassTests, per_class
 from pipeline.nets.spoiling import blurred
@@ -234,6 +234,7 @@ def fitted(model: Model, images: Tensor, labels: Tensor, values: int, components
 def mixture(points: Tensor, components: int, seed: int) -> GaussianMixture:
     """A mixture of Gaussians with full covariances, fitted to points (n, d)."""
     check_features("codes", points, more_than_width=True)
+    check_enough("codes", points, components, f"a mixture of {components} Gaussians")
     return GaussianMixture(components, random_state=seed % 2**32).fit(points.double().numpy())
 
 
@@ -289,9 +290,13 @@ def spread(images: Tensor, values: Tensor) -> float:
     """The variance of pixels between images of one value, averaged over pixels and values: variety, 0 if all are alike.
 
     images (n, ...), values (n,) int64; a value with a single image has no variance and is left out.
+    Raises UserError where all have.
     """
     groups = [images[values == value] for value in values.unique()]
-    return float(torch.stack([group.double().var(0).mean() for group in groups if len(group) > 1]).mean())
+    several = [group.double().var(0).mean() for group in groups if len(group) > 1]
+    if not several:
+        raise UserError("spread: two images or more of one value expected")
+    return float(torch.stack(several).mean())
 
 
 # ---------------------------------------------------------------------------------------------------------- steering

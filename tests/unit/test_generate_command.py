@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline import cli, exhibits, pictures, systems
 from pipeline.data.splits import write_examples
+from pipeline.errors import UserError
 from pipeline.files import write_json
 
 VALUES = ["dark", "light"]
@@ -156,7 +157,7 @@ def test_without_a_judge_the_models_own_get_reads_and_nothing_is_tested(run, pla
         ("classifier", "steer", [], "classifier: this model does not edit"),
         ("nobody", "styles", [], "unknown model `tiny-nobody`"),
         ("manipulator", "styles", ["--to", "7"], "unknown value `7`: expected one of dark, light"),
-        ("manipulator", "styles", ["--steps", "3"], "--steps: of no use to --how styles; noise, chain, steer heeds it"),
+        ("manipulator", "styles", ["--steps", "3"], "--steps: of no use to --how styles, only to noise, chain, steer"),
         ("manipulator", "noise", ["--start", "loud"], "--start loud: expected one of smooth, uniform"),
         ("manipulator", "noise", ["--steps", "0"], "'--steps'"),
         ("manipulator", "noise", ["-n", "0"], "'-n'"),
@@ -182,6 +183,13 @@ def test_data_that_are_not_there_are_named_with_the_way_to_prepare_them(run, pla
         assert run("manipulator", "noise")[0] == 0, "noise needs no data"
     finally:
         shutil.move(place / "away", prepared)
+
+
+def test_data_of_another_shape_than_the_model_are_refused(place: Path) -> None:
+    model = systems.load(place / "models" / "tiny" / "manipulator")
+    model.config["shape"] = [1, 16, 16]
+    with pytest.raises(UserError, match=r"tiny: images of shape \(1, 8, 8\), but the model's are \(1, 16, 16\)"):
+        exhibits.Subject(model, place).examples("test")
 
 
 def test_names_are_cut_to_the_width_of_their_column() -> None:

@@ -281,6 +281,10 @@ def test_bad_arguments_are_named() -> None:
         generation.walk(idle, 2 * IMAGES, TARGETS[None])
     with pytest.raises(UserError, match="codes: 4 examples for 6 feature dimensions"):
         generation.fitted(untrained("complement_manipulator"), IMAGES[:4], TARGETS[:4], VALUES)
+    with pytest.raises(UserError, match="codes: 12 examples; a mixture of 20 Gaussians needs at least 20"):
+        generation.fitted(untrained("complement_manipulator"), IMAGES, TARGETS, VALUES, 20)
+    with pytest.raises(UserError, match="spread: two images or more"):
+        generation.spread(IMAGES[:VALUES], TARGETS[:VALUES])
     with pytest.raises(UserError, match="no example of class 3"):
         generation.fitted(untrained("latent_shift"), IMAGES, TARGETS % 3, VALUES)
 
