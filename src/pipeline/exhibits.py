@@ -433,20 +433,27 @@ def steer_picture(subject: Subject, request: Request) -> Image.Image:
 
 
 def steer_figures(subject: Subject, request: Request) -> Figures:
-    """How the value is read as more of it is written, and for which share of the images that never falls."""
+    """How the value is read as more of it is written, and for which share of the images that never falls.
+
+    `within`: between 0 and 1, where an offset is followed beyond.
+    """
     images, labels = subject.drawn(measured(subject, request), request.seed, request.value)
     targets = aims(subject, request, labels)
     steered = steering(subject, request, images, labels, targets)
+    by_offset, along = generation.has_offset(subject.model), amounts(subject, request.steps)
+    within = torch.tensor([0 <= amount <= 1 for amount in along])
     found: Figures = {
         "images": len(images),
-        "by": "offset" if generation.has_offset(subject.model) else "probabilities",
-        "amounts": amounts(subject, request.steps),
+        "by": "offset" if by_offset else "probabilities",
+        "amounts": along,
     }
     for suffix, classify in subject.readers.items():
         read = torch.stack([generation.of_value(classify(each), targets) for each in steered])
         found[f"read{suffix}"] = means(read)
         found |= share(generation.monotone(read)).entries(f"monotone{suffix}")
         found |= share(generation.monotone(read, slack=0.0)).entries(f"monotone_strictly{suffix}")
+        if by_offset and within.any():
+            found |= share(generation.monotone(read[within])).entries(f"monotone_within{suffix}")
     return found
 
 

@@ -126,6 +126,9 @@ def test_an_editor_that_has_an_offset_is_steered_beyond_its_ends(run) -> None:
     assert found["by"] == "offset"
     assert found["amounts"] == [-0.5, 0, 0.5, 1, 1.5]
     assert len(found["read"]) == 5
+    assert found["monotone_within"] >= found["monotone"]
+    with_one = json.loads(run("offset_manipulator", "steer", "--steps", "1", "--json")[1])
+    assert with_one["amounts"] == [-0.5, 1.5]
 
 
 def test_the_verdict_says_whether_edits_pass_for_real_and_that_real_ones_do(run) -> None:
