@@ -325,6 +325,58 @@ def sample(
     print(f"{n} samples: {out}")
 
 
+@app.command()
+def generate(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@ALIAS or NAME/VERSION, e.g. mnist-sampling_manipulator.")],
+    how: Annotated[
+        str,
+        typer.Option(
+            help="styles: images in all values; noise: an image from noise, written again and again; chain: random "
+            "values one after another; latent: from codes; inverse: random images in random values; steer: by degrees."
+        ),
+    ],
+    out: Out,
+    to: Annotated[str | None, typer.Option("--to", help="Only this value; all of them if absent.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Images; latent, inverse: of each value.")] = 10,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=100, help="noise, chain: puts; steer: degrees; 8 if absent.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="noise: smooth (if absent) or uniform.")] = None,
+    components: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="latent: of a mixture fitted to codes, instead of the model's own prior."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="The same seed gives the same images.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Also measure it, and print the figures.")] = False,
+) -> None:
+    """Generate images with an editor, in one of six ways, and measure them (docs/generation.md)."""
+    from pipeline import exhibits, pictures, systems, tracking
+
+    options = {"to": to, "steps": steps, "start": start, "components": components}
+    exhibits.check_options(how, [name for name, value in options.items() if value is not None])
+    if start not in (None, *exhibits.STARTS):
+        raise UserError(f"--start {start}: expected one of {', '.join(exhibits.STARTS)}")
+    loaded = systems.load(tracking.find(model, ROOT))
+    request = exhibits.Request(
+        how=how,
+        value=None if to is None else _value(to, loaded.config["values"]),
+        count=n,
+        steps=steps or exhibits.STEPS,
+        seed=seed,
+        start=start or exhibits.STARTS[0],
+        components=components,
+    )
+    subject = exhibits.Subject(loaded, ROOT)
+    picture, figures = exhibits.show(subject, request), exhibits.measure(subject, request) if as_json else {}
+    pictures.save(picture, out)
+    if not as_json:
+        print(f"{how}: {out}")
+        return
+    import json
+
+    print(json.dumps({"model": model, "how": how, "seed": seed} | ({"to": to} if to else {}) | figures, indent=2))
+
+
 def _value(text: str, values: list[str]) -> int:
     if text not in values:
         raise UserError(f"unknown value `{text}`: expected one of {', '.join(values)}")
