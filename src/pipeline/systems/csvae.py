@@ -45,13 +45,14 @@ HIDDEN = 128
 
 class Settings(Recipe):
     """latent: dimensions of z; subspace: of w for each value; apart: mean of a value's own subspace; tight: standard
-    deviation of the others; beta: weight of prior_z; blindness: weight of blind."""
+    deviation of the others; beta_z, beta_w: weights of prior_z and prior_w; blindness: weight of blind."""
 
     latent: int = pydantic.Field(default=16, gt=0)
     subspace: int = pydantic.Field(default=2, gt=0)
     apart: float = pydantic.Field(default=3.0, gt=0)
     tight: float = pydantic.Field(default=0.1, gt=0)
-    beta: float = pydantic.Field(default=1.0, gt=0)
+    beta_z: float = pydantic.Field(default=1.0, gt=0)
+    beta_w: float = pydantic.Field(default=1.0, gt=0)
     blindness: float = pydantic.Field(default=10.0, ge=0)
 
 
@@ -71,8 +72,8 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     z, w = sample(enc_z(s)), sample(enc_w(s, v))
     game = task(
         recon=equation(dec(z, w), s, bernoulli_nll, trains=(enc_z, enc_w, dec)),
-        prior_w=equation(enc_w(s, v), prior(v), kl, trains=enc_w),
-        prior_z=equation(enc_z(s), standard_normal(QZ), kl, trains=enc_z, weight=settings.beta),
+        prior_w=equation(enc_w(s, v), prior(v), kl, trains=enc_w, weight=settings.beta_w),
+        prior_z=equation(enc_z(s), standard_normal(QZ), kl, trains=enc_z, weight=settings.beta_z),
         read=equation(adv(z), v, cross_entropy, trains=adv),
         blind=equation(adv(z), uniform(V), kl, trains=enc_z, weight=settings.blindness),
         players=(Player("adversary", (adv,)), Player("model", (enc_z, enc_w, dec))),
