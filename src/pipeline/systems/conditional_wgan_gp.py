@@ -1,18 +1,19 @@
 """A conditional Wasserstein GAN with gradient penalty (Gulrajani et al. 2017), and an encoder that makes it an editor.
 
-    play, the critic five times for each turn of gen,
-    real      : critic(s, v) == up                   [linear; trains critic]
-    fake      : critic(gen(v, n), v) == down         [linear; trains critic]
+    play, a game in which critic moves five times for each move of gen,
+    real      : critic(s, v) == 1                    [linear; trains critic]
+    fake      : critic(gen(v, n), v) == -1           [linear; trains critic]
     lipschitz : |d critic(t, v) / dt| == 1           [mse; trains critic]     t on a line between s and gen(v, n)
-    fool      : critic(gen(v, n), v) == up           [linear; trains gen]
+    fool      : critic(gen(v, n), v) == 1            [linear; trains gen]
 
     invert, with gen fixed,
     codes     : enc(gen(v, n)) == n                  [mse]
     images    : gen(v, enc(s)) == s                  [mse]
 
-n is normal noise. A GAN makes images and reads none, so what practice does is done here: once the game is over an encoder
-learns where the generator has an image, from samples, whose noise is known, and from data. gen is the half of the
-manipulators' put that writes, enc the half that reads.
+n is normal noise, and linear asks a number to rise (1) or to fall (-1). A GAN makes images and reads none; what one does
+in practice to edit with it is done here: once the game is over an encoder learns where the generator has an image, from
+samples, whose noise is known, and from data. gen is the half of the manipulators' put that writes, enc the half that
+reads. No critic sees the edits, since their codes are not drawn: that they look real is left to the two equations.
 
     put(s, a) = gen(a, enc(s))
 """
@@ -49,6 +50,7 @@ class Settings(Recipe):
     """latent: dimensions of the noise; penalty: weight of lipschitz; critic_steps: of the critic for each one of gen;
     inversion: the share of the steps that fit enc."""
 
+    learning_rate: float = pydantic.Field(default=5e-4, gt=0)
     latent: int = pydantic.Field(default=32, gt=0)
     penalty: float = pydantic.Field(default=10.0, gt=0)
     critic_steps: int = pydantic.Field(default=5, gt=0)

@@ -8,7 +8,7 @@
 
 `cycle` and `identity` are the manipulator's `undo` and `getput`, at the label instead of what get reads, and the rest
 says that edits to a are like images of a, to a critic that learns while put does. No classifier is needed, and no value
-of s to edit it. put is the manipulators' put.
+of s to edit it. put works place by place, as the paper's does: it has no bottleneck, as the manipulators' put has.
 """
 
 import pydantic
@@ -28,15 +28,13 @@ from pipeline.language import (
     task,
 )
 from pipeline.nets.critics import Critic
-from pipeline.nets.images import Put
+from pipeline.nets.translating import Translator
 from pipeline.systems.base import Inputs, Recipe, System
 
 
 class Settings(Recipe):
-    """latent: width of put's bottleneck; cycle, identity: weights of these equations, beside fool's 1; critic_steps: of
-    the critic for each one of put."""
+    """cycle, identity: weights of these equations, beside fool's 1; critic_steps: of the critic for each one of put."""
 
-    latent: int = pydantic.Field(default=32, gt=0)
     cycle: float = pydantic.Field(default=20.0, gt=0)
     identity: float = pydantic.Field(default=10.0, ge=0)
     critic_steps: int = pydantic.Field(default=1, gt=0)
@@ -44,7 +42,7 @@ class Settings(Recipe):
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     S, V, values = inputs.S, inputs.V, len(inputs.values)
-    put = Learner("put", (S, V), S, Put(inputs.shape, settings.latent, values))
+    put = Learner("put", (S, V), S, Translator(inputs.shape, values))
     critic = Learner("critic", (S, V), R, Critic(inputs.shape, values))
     game = play(put, critic, inputs.x, Uniform("a", V), settings)
     return System(
