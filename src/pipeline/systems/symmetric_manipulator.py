@@ -4,21 +4,31 @@ S are the images, T views of images: the negative, turned by a quarter, at half 
 independent draw (s', w) of the data, so that no image is ever shown with its own view. A state on either side is a value
 in V and a complement in C, which both sides share:
 
-    classify_S : get_S(s) == v
+    classify_S : get(s) == v
     classify_T : get_T(t) == w
-    getput_S   : rec_S(get_S(s), comp_S(s)) == s
+    getput_S   : rec_S(get(s), comp_S(s)) == s
     getput_T   : rec_T(get_T(t), comp_T(t)) == t
     putget_ST  : get_T(rec_T(a, comp_S(s))) == a              the value is what was written, on the other side too
-    putget_TS  : get_S(rec_S(a, comp_T(t))) == a
+    putget_TS  : get(rec_S(a, comp_T(t))) == a
     keep_ST    : comp_T(rec_T(a, comp_S(s))) == comp_S(s)     the complement is what it was
     keep_TS    : comp_S(rec_S(a, comp_T(t))) == comp_T(t)
     rests      : comp_S(s) == comp_T(t)    [mmd]
 
-With putr(s) = rec_T(get_S(s), comp_S(s)) and putl(t) = rec_S(get_T(t), comp_T(t)), which take a state to the other side
-by way of V x C, they imply the laws of symmetric lenses, PutRL and PutLR: what went over comes back.
+get comes trained and stays as it is. A symmetric lens puts a state to the other side by way of what both share,
 
-    putrl : putl(putr(s)) == s
-    putlr : putr(putl(t)) == t
+    putr(s) = rec_T(get(s), comp_S(s)), with the complement comp_S(s)
+    putl(t) = rec_S(get_T(t), comp_T(t)), with the complement comp_T(t)
+
+and its laws, PutRL and PutLR, say that it comes back, with the complement that it was put with. They are not trained,
+since they follow from the equations:
+
+    putrl      : putl(putr(s)) == s
+    putrl_rest : comp_T(putr(s)) == comp_S(s)
+    putlr      : putr(putl(t)) == t
+    putlr_rest : comp_S(putl(t)) == comp_T(t)
+
+`rests` has it that what is put over looks like what is there. Which complement of T belongs to which of S no equation can
+say without pairs.
 
     put(s, a) = rec_S(a, comp_S(s))
 """
@@ -79,8 +89,7 @@ class Side:
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     left, right = images(settings, inputs, given), views(settings, inputs)
     (s, v), (other, w), a = inputs.x, inputs.x.again(), Uniform("a", inputs.V)
-    view = Fixed("view", (inputs.S,), right.get.dom[0], body=viewed)
-    t = view(other)
+    t = Fixed("view", (inputs.S,), right.get.dom[0], body=viewed)(other)
     lens = task(
         classify_S=equation(left.get(s), v, cross_entropy, trains=left.get),
         classify_T=equation(right.get(t), w, cross_entropy, trains=right.get),
@@ -92,7 +101,9 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
         keep_TS=keep(settings, right, left, t, a),
         rests=equation(left.comp(s), right.comp(t), mmd, trains=(left.comp, right.comp), weight=settings.rests),
     )
-    return editor(settings, left, right, lens, {"putrl": back(left, right, s), "putlr": back(right, left, t)})
+    laws = {"putrl": back(left, right, s), "putlr": back(right, left, t)}
+    rests = {"putrl_rest": rest_back(left, right, s), "putlr_rest": rest_back(right, left, t)}
+    return editor(settings, left, right, lens, {**laws, **rests})
 
 
 def images(settings: Settings, inputs: Inputs, given: System | None) -> Side:
@@ -138,19 +149,26 @@ def keep(settings: Settings, side: Side, other: Side, state: Term, a: Uniform) -
 
 
 def back(side: Side, other: Side, state: Term) -> Equation:
-    """What goes over to the other side comes back."""
+    """What is put to the other side comes back from there."""
     trains = (side.comp, side.rec, other.comp, other.rec)
     return equation(other.across(side, side.across(other, state)), state, mse, trains=trains)
+
+
+def rest_back(side: Side, other: Side, state: Term) -> Equation:
+    """The complement with which it comes back is the one with which it was put."""
+    made, rest = side.across(other, state), side.comp(state)
+    return equation(other.comp(made), rest, mse, trains=(side.comp, other.comp, other.rec))
 
 
 def editor(settings: Settings, left: Side, right: Side, lens: Task, laws: dict[str, Equation]) -> System:
     """The system that fits all but the given classifier, through which gradients pass."""
     get, comp, rec = left.get, left.comp, left.rec
+    fitted = (comp, rec, right.get, right.comp, right.rec)
     return System(
         task=lens,
         phases=(Phase("fit", lens.frozen(get), settings.steps),),
-        kept=(comp, rec, right.comp, right.rec, *learners_of(right.get, get)),
-        boxes={"get": get, "comp": comp, "rec": rec, "get_T": right.get, "comp_T": right.comp, "rec_T": right.rec},
+        kept=learners_of(*fitted, get),
+        boxes={"get": get, **{box.name: box for box in fitted}},
         laws=laws,
         classify=lambda images: get.apply(images).exp(),
         edit=lambda images, values: rec.apply(values.log(), comp.apply(images)),

@@ -174,6 +174,7 @@ def test_the_laws_of_symmetric_lenses_follow_from_the_equations(law: str, side: 
     for left_out in premises:
         rest = [name for name in premises if name != left_out]
         assert implies(system.task, asked, given=rest).verdict == "refuted", f"without {left_out}"
+    assert implies(system.task, system.laws[f"{law}_rest"], given=[f"keep_{across}"]).verdict == "proved"
 
 
 def test_no_image_is_shown_with_its_own_view() -> None:
