@@ -35,8 +35,9 @@ from pipeline.systems.base import Inputs, Recipe, System
 class Settings(Recipe):
     """cycle, identity: weights of these equations, beside fool's 1; critic_steps: of the critic for each one of put."""
 
-    cycle: float = pydantic.Field(default=20.0, gt=0)
-    identity: float = pydantic.Field(default=10.0, ge=0)
+    learning_rate: float = pydantic.Field(default=5e-4, gt=0)
+    cycle: float = pydantic.Field(default=10.0, gt=0)
+    identity: float = pydantic.Field(default=5.0, ge=0)
     critic_steps: int = pydantic.Field(default=1, gt=0)
 
 
