@@ -47,13 +47,13 @@ class Settings(Recipe):
     """latent: dimensions of z; subspace: of w for each value; apart: mean of a value's own subspace; tight: standard
     deviation of the others; beta_z, beta_w: weights of prior_z and prior_w; blindness: weight of blind."""
 
-    latent: int = pydantic.Field(default=16, gt=0)
+    latent: int = pydantic.Field(default=8, gt=0)
     subspace: int = pydantic.Field(default=2, gt=0)
     apart: float = pydantic.Field(default=3.0, gt=0)
     tight: float = pydantic.Field(default=0.1, gt=0)
-    beta_z: float = pydantic.Field(default=1.0, gt=0)
-    beta_w: float = pydantic.Field(default=1.0, gt=0)
-    blindness: float = pydantic.Field(default=10.0, ge=0)
+    beta_z: float = pydantic.Field(default=4.0, gt=0)
+    beta_w: float = pydantic.Field(default=4.0, gt=0)
+    blindness: float = pydantic.Field(default=20.0, ge=0)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
