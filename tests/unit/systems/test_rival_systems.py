@@ -35,8 +35,8 @@ def examples(shape: tuple[int, ...], count: int = 192) -> tuple[Tensor, Tensor]:
     columns = torch.arange(shape[2])
     bars = (columns >= starts[:, None]) & (columns < starts[:, None] + shape[2] // 2)
     images = torch.zeros(count, *shape, dtype=torch.uint8)
-    for row in range(4):
-        images[torch.arange(count), :, 1 + 5 * labels + row % 3] = 255 * bars[:, None].to(torch.uint8)
+    for row in range(3):
+        images[torch.arange(count), :, 1 + 5 * labels + row] = 255 * bars[:, None].to(torch.uint8)
     return images, labels
 
 
