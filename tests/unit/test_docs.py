@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import systems
 from pipeline.metrics import keys
 from pipeline.systems import own
 from pipeline.systems.base import Inputs
@@ -65,3 +66,14 @@ def test_the_page_of_metrics_has_every_key_that_the_experiments_have() -> None:
     missing = {name for name in measured if not any(pattern.match(name) for pattern in patterns)}
     # Two words of a file that are no metrics.
     assert missing <= {"protocol", "binarisation"}
+
+
+def test_the_page_of_systems_has_every_system_and_the_parameters_of_editors() -> None:
+    page = (DOCS / "systems.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    counted = {name: row.rsplit("|", 2)[1].strip() for row in rows for name in re.findall(r"`(\w+)`", row)}
+    for name in systems.names():
+        built = systems.example(name)
+        assert f"`{name}`" in page
+        if built.edit:
+            assert counted[name] == f"{built.parameters:,}"

@@ -278,6 +278,8 @@ ALL = {**PICTURED, **{name: lambda name=name: systems.example(name).task for nam
 CROSSED = {  # wires that come in one order and are wanted in another, or leave a region that others enclose
     "complement": 1,
     "complement_manipulator": 1,
+    "conditional_wgan_gp": 1,
+    "cycle_gan": 1,
     "energy": 1,
     "iwae": 1,
     "offset_manipulator": 2,
