@@ -1,6 +1,6 @@
 """English sentences from a grammar of named factors: the truth of every edit is known exactly, factors can be read back.
 
-And sentences that people wrote, with a label that their tags tell (`brown`). No data set yet: no training reads them.
+And sentences that people wrote, with a label that their tags tell (`brown`). `rendering` makes data sets of the grammar.
 """
 
 from pipeline.data.sentences.grammar import ENGLISH, Grammar

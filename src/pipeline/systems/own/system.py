@@ -81,7 +81,7 @@ def _some(type: Type) -> Any:
     if type.kind == "product":
         return tuple(map(_some, type.parts))
     if type.kind == "categorical":
-        return torch.full((EXAMPLES, *type.shape), 1 / type.shape[0])
+        return torch.full((EXAMPLES, *type.shape), 1 / type.shape[-1])
     return torch.full((EXAMPLES, *_shape(type)), 0.5 if type.kind == "bernoulli" else 0.0)
 
 
