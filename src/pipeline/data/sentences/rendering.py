@@ -1,8 +1,6 @@
 """Data sets made of a grammar: as those made of a renderer, with sentences for pictures."""
 
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
