@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -48,6 +49,12 @@ class Info:
     values: tuple[str, ...]
     factors: tuple[Factor, ...] = ()
     words: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> dict[str, list[Any]]:
+        """What the config of a model says of the data that it reads."""
+        said = {"shape": list(self.shape), "values": list(self.values), "words": list(self.words)}
+        return {key: value for key, value in said.items() if key != "words" or value}
 
 
 def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, target: Path) -> None:

@@ -86,22 +86,66 @@ class ReadWords(nn.Module):
         return self.top(last.transpose(0, 1).flatten(1))
 
 
-class WordWriter(nn.Module):
-    """A value and a code to words: (n, values), (n, latent) -> logits (n, *shape).
+class Around(nn.Module):
+    """What is near: residual convolutions over 3 places, 1, 2, 4, ... apart: (n, width, length) -> the same shape."""
 
-    A recurrent net that is told value and code at every place: what it has written so far is in its state.
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(width, width, 3, padding="same", dilation=2**k) for k in range(layers))
+
+    def forward(self, places: Tensor) -> Tensor:
+        for layer in self.layers:
+            places = places + layer(nn.functional.silu(places))
+        return places
+
+
+class Slots(nn.Module):
+    """What a sentence says, wherever it says it: (n, *shape) -> (n, slots, width).
+
+    Each slot is a mean over places, weighted by attention to what is there (Vaswani et al. 2017, section 3.2, with
+    learned queries): words that other words move to the right are found all the same.
     """
 
-    def __init__(self, names: Sequence[str], length: int, latent: int, values: int, width: int = 256) -> None:
+    def __init__(self, names: Sequence[str], slots: int, width: int, hidden: int = 64) -> None:
         super().__init__()
-        self.start = nn.Linear(values + latent, width)
-        self.told = nn.Linear(values + latent, width)
-        self.places = nn.Parameter(0.1 * torch.randn(length, width))
-        self.writer = nn.GRU(width, width, batch_first=True)
-        self.top = nn.Linear(width, len(names))
+        self.vectors = Vectors(names, hidden)
+        self.around = Around(hidden, 2)
+        self.sought = nn.Conv1d(hidden, slots, 1)
+        self.found = nn.Conv1d(hidden, slots * width, 1)
+        self.width = width
+
+    def forward(self, words: Tensor) -> Tensor:
+        places = self.around(self.vectors(words).transpose(1, 2))
+        shares, found = self.sought(places).softmax(-1), self.found(places).unflatten(1, (-1, self.width))
+        return torch.einsum("nkt,nkdt->nkd", shares, found)
+
+
+class SlotWriter(nn.Module):
+    """A value and slots to words: (n, values), (n, slots, width) -> logits (n, *shape).
+
+    A plan, made of all of it, tells each place twice which slots it is to say; the words follow from these and the plan.
+    """
+
+    def __init__(self, shape: Shape, slots: int, width: int, values: int, hidden: int = 96) -> None:
+        super().__init__()
+        length, words = shape
+        self.plan = nn.Sequential(
+            nn.Linear(values + slots * width, 4 * hidden),
+            nn.SiLU(),
+            nn.Linear(4 * hidden, 32 * length),
+            nn.Unflatten(1, (32, length)),
+            nn.Conv1d(32, hidden, 1),
+            Around(hidden, 3),
+        )
+        self.sought = nn.Conv1d(hidden, 2 * slots, 1)
+        self.names = nn.Parameter(0.1 * torch.randn(slots, hidden))
+        self.slots, self.value = nn.Linear(width, hidden), nn.Linear(values, hidden)
+        self.said = nn.Linear(2 * hidden, hidden)
+        self.top = nn.Linear(hidden, words)
 
     def forward(self, value: Tensor, code: Tensor) -> Tensor:
-        given = torch.cat((value, code), 1)
-        told = self.told(given)[:, None] + self.places
-        written, _ = self.writer(told, self.start(given).tanh()[None])
-        return self.top(written)
+        plan = self.plan(torch.cat((value, code.flatten(1)), 1))
+        shares = self.sought(plan).unflatten(1, (2, -1)).softmax(2)
+        said = torch.einsum("nhkt,nkd->nthd", shares, self.slots(code) + self.names).flatten(2)
+        places = plan.transpose(1, 2) + self.said(said) + self.value(value)[:, None]
+        return self.top(places + nn.functional.silu(places))

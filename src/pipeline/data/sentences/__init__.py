@@ -6,12 +6,13 @@ And sentences that people wrote, with a label that their tags tell (`brown`). `r
 from pipeline.data.sentences.grammar import ENGLISH, Grammar
 from pipeline.data.sentences.reading import UNREAD, Reader, Reading
 from pipeline.data.sentences.sentence import Sentence
-from pipeline.data.sentences.tokens import BOS, EOS, PAD, UNK, Vocabulary, common
+from pipeline.data.sentences.tokens import BOS, EOS, MARKS, PAD, UNK, Vocabulary, common, ended
 
 __all__ = [
     "BOS",
     "ENGLISH",
     "EOS",
+    "MARKS",
     "PAD",
     "UNK",
     "UNREAD",
@@ -21,4 +22,5 @@ __all__ = [
     "Sentence",
     "Vocabulary",
     "common",
+    "ended",
 ]
