@@ -78,8 +78,8 @@ class ReadWords(nn.Module):
     def __init__(self, names: Sequence[str], features: int = 128, width: int = 64) -> None:
         super().__init__()
         self.vectors = Vectors(names, width)
-        self.reader = nn.GRU(width, features, batch_first=True, bidirectional=True)
-        self.top = nn.Linear(2 * features, features)
+        self.reader = nn.GRU(width, width, batch_first=True, bidirectional=True)
+        self.top = nn.Linear(2 * width, features)
 
     def forward(self, words: Tensor) -> Tensor:
         _, last = self.reader(self.vectors(words))
