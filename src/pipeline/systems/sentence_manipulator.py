@@ -54,16 +54,17 @@ FIRST = ("getput", "free")
 
 class Settings(Recipe):
     """slots, width: of the rest; temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy
-    of putget; reconstruction: weight of getput and undo, per word; keep, free, like: weights of these; critic: its width;
-    rebuilding: the share of the steps that are of getput and free alone."""
+    of putget; reading: its weight; reconstruction: that of getput and undo, per word; keep, free, like: weights of these;
+    critic: its width; rebuilding: the share of the steps that are of getput and free alone."""
 
     slots: int = pydantic.Field(default=16, gt=0)
     width: int = pydantic.Field(default=8, gt=0)
     temperature: float = pydantic.Field(default=1.0, gt=0)
     smoothing: float = pydantic.Field(default=0.1, ge=0, lt=1)
+    reading: float = pydantic.Field(default=3.0, gt=0)
     reconstruction: float = pydantic.Field(default=5.0, gt=0)
     keep: float = pydantic.Field(default=1.0, ge=0)
-    free: float = pydantic.Field(default=1.0, ge=0)
+    free: float = pydantic.Field(default=100.0, ge=0)
     like: float = pydantic.Field(default=1.0, ge=0)
     critic: int = pydantic.Field(default=64, gt=0)
     rebuilding: float = pydantic.Field(default=0.4, gt=0, lt=1)
@@ -107,7 +108,9 @@ def equations(
     said = straight_through(settings.temperature)(rec(a, comp(s)))
     return {
         "classify": equation(get(s), v, cross_entropy, trains=get),
-        "putget": equation(get(said), a, smoothed_cross_entropy(settings.smoothing), trains=both),
+        "putget": equation(
+            get(said), a, smoothed_cross_entropy(settings.smoothing), trains=both, weight=settings.reading
+        ),
         "getput": equation(rec(get(s), comp(s)), s, cross_entropy, trains=both, weight=word),
         "undo": equation(rec(get(s), comp(said)), s, cross_entropy, trains=both, weight=word),
         "keep": equation(comp(said), comp(s), mse, trains=both, weight=settings.keep),
