@@ -106,7 +106,7 @@ def sized(dataset: DataSet, size: int | None, name: str) -> DataSet:
     if size is None:
         return dataset
     if dataset.words or not isinstance(dataset.source, Rendering):
-        raise UserError(f"datasets.{name}.size: only rendered images have it, those of {name} are as they are")
+        raise UserError(f"datasets.{name}.size: only rendered data have it, {name} has examples of its own size")
     return rendered(dataset.source, dataset.values, size)
 
 

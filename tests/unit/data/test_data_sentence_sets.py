@@ -99,7 +99,7 @@ def test_other_sentences_are_refused(tokens: torch.Tensor, words: str) -> None:
 
 def test_sentences_have_no_size_and_take_no_additions() -> None:
     dataset = data.find("sentences_tense").DATASET
-    with pytest.raises(UserError, match=r"datasets\.sentences_tense\.size: only rendered images have it"):
+    with pytest.raises(UserError, match=r"datasets\.sentences_tense\.size: only rendered data have it"):
         sized(dataset, 64, "sentences_tense")
     with pytest.raises(UserError, match="sentences_tense: nothing can be added to sentences"):
         dataset.check_open("sentences_tense")
