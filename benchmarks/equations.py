@@ -26,7 +26,7 @@ from pipeline.systems.base import Inputs, Recipe, System
 from pipeline.training import Run, prepare_device, take_weights
 
 DATA = "mnist"
-KEYS = ("write_accuracy", "collusion_gap", "getput_mse", "undo_mse", "putput_mse", "style_slant", "fid_edit")
+KEYS = ("write_accuracy", "collusion_gap", "getput_mse", "undo_mse", "putput_mse", "style_slant", "style_stroke")
 SHOWN = 10  # digits in the picture
 
 
@@ -79,7 +79,7 @@ def editor(variant: Variant, inputs: Inputs, given: System, steps: int) -> Syste
 
 def measured(system: System, params: Params, root: Path) -> dict[str, float | str]:
     asked = evaluation.panel("test", DATA, params, root)
-    model = systems.model({"values": tuple(range(10))}, system)
+    model = systems.model({"shape": asked.examples.images.shape[1:], "values": range(asked.examples.values)}, system)
     return asked.editing(model) | asked.laws(model)
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path())
     arguments = parser.parse_args()
     params, root, folder = load(arguments.root / "params.yaml"), arguments.root, arguments.folder
-    params = params.model_copy(update={"metrics": params.metrics.model_copy(update={"bootstrap": 50})})
+    params = params.model_copy(update={"metrics": params.metrics.model_copy(update={"bootstrap": 50, "edits": 2000, "permutations": 19})})
     prepare_device(params.threads)
 
     prepared = root / "data" / "prepared" / DATA
