@@ -7,6 +7,7 @@ digits, read by judge_2. `dvc repro` makes the classifier and the judges.
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,11 @@ from pipeline.language import Phase, Task, task
 from pipeline.metrics import evaluation
 from pipeline.params import Params, load
 from pipeline.systems import classifier, manipulator
-from pipeline.systems.base import Inputs, System
+from pipeline.systems.base import Inputs, Recipe, System
 from pipeline.training import Run, prepare_device, take_weights
 
 DATA = "mnist"
-KEYS = ("write_accuracy", "collusion_gap", "getput_mse", "undo_mse", "putput_mse", "style_slant", "fid_edit")
+KEYS = ("write_accuracy", "collusion_gap", "getput_mse", "undo_mse", "putput_mse", "style_slant", "style_stroke")
 SHOWN = 10  # digits in the picture
 
 
@@ -53,28 +54,32 @@ def left(whole: Task, names: Iterable[str]) -> Task:
     return task(**{name: each for name, each in whole.equations.items() if name not in names})
 
 
-def plain_classifier(inputs: Inputs, steps: int, where: Path) -> System:
+def fitted(system: System, settings: Recipe, title: str) -> System:
+    """The system, trained with the seed 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        Run(system, settings, 0, torch.device("cpu"), Path(folder, "checkpoint.pt")).train(title)
+    return system
+
+
+def plain_classifier(inputs: Inputs, steps: int) -> System:
     """The same net, trained by `classify` alone: nothing makes it robust or careful."""
     settings = classifier.Settings(steps=steps, batch_size=64)
     system = classifier.build(settings, inputs, None)
-    only = replace(system, phases=(Phase("fit", left(system.task, ("robust", "unsure")), steps),))
-    Run(only, settings, 0, torch.device("cpu"), where / "plain.pt").train("a plain classifier")
-    return only
+    only = left(system.task, ("robust", "unsure"))
+    return fitted(replace(system, phases=(Phase("fit", only, steps),)), settings, "a plain classifier")
 
 
-def editor(variant: Variant, inputs: Inputs, given: System, steps: int, where: Path) -> System:
+def editor(variant: Variant, inputs: Inputs, given: System, steps: int) -> System:
     settings = manipulator.Settings(steps=steps, batch_size=64)
     whole = manipulator.build(settings, inputs, given)
     take_weights(whole, given)
     phase = replace(whole.phases[0], task=left(whole.phases[0].task, variant.without))
-    cut = replace(whole, phases=(phase,))
-    Run(cut, settings, 0, torch.device("cpu"), where / "variant.pt").train(variant.name)
-    return cut
+    return fitted(replace(whole, phases=(phase,)), settings, variant.name)
 
 
 def measured(system: System, params: Params, root: Path) -> dict[str, float | str]:
     asked = evaluation.panel("test", DATA, params, root)
-    model = systems.model({"values": tuple(range(10))}, system)
+    model = systems.model({"shape": asked.examples.images.shape[1:], "values": range(asked.examples.values)}, system)
     return asked.editing(model) | asked.laws(model)
 
 
@@ -107,7 +112,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path())
     arguments = parser.parse_args()
     params, root, folder = load(arguments.root / "params.yaml"), arguments.root, arguments.folder
-    params = params.model_copy(update={"metrics": params.metrics.model_copy(update={"bootstrap": 50})})
+    params = params.model_copy(update={"metrics": params.metrics.model_copy(update={"bootstrap": 50, "edits": 2000, "permutations": 19})})
     prepare_device(params.threads)
 
     prepared = root / "data" / "prepared" / DATA
@@ -115,13 +120,13 @@ def main() -> None:
     info = data.info(prepared)
     inputs = Inputs(info.shape, info.values).bound(split.images, split.labels)
     given = systems.load(root / "models" / DATA / "classifier").system
-    plain = plain_classifier(inputs, arguments.steps, folder)
+    plain = plain_classifier(inputs, arguments.steps)
 
     digits = evaluation.as_floats(held.images[:SHOWN])
     values = torch.nn.functional.one_hot((held.labels[:SHOWN] + 1 + torch.arange(SHOWN)) % 10, 10).float()
     lines, pictures = [], [digits]
     for variant in VARIANTS:
-        system = editor(variant, inputs, plain if variant.plain else given, arguments.steps, folder)
+        system = editor(variant, inputs, plain if variant.plain else given, arguments.steps)
         lines.append(row(variant.name, measured(system, params, root)))
         pictures.append(shown(system, digits, values))
     header = f"| equations | {' | '.join(KEYS)} |\n|{'---|' * (len(KEYS) + 1)}\n"

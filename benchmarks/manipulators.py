@@ -44,7 +44,11 @@ WRITTEN = (
     "perplexity_ratio",
     "putput_word_error",
 )
-NAMED = {"fid_reference": "fid_edit", "coverage_reference": "coverage_edit", "inversion_reference_c2st": "inversion_c2st"}
+NAMED = {
+    "fid_reference": "fid_edit",
+    "coverage_reference": "coverage_edit",
+    "inversion_reference_c2st": "inversion_c2st",
+}
 
 
 def tables(study: Path) -> str:

@@ -25,8 +25,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     right is printed. Raises UserError if there is no such classifier, it does not fit the prepared data, torch cannot
     differentiate it, or it cannot be loaded from its copy.
     """
-    info = data.info(prepared)
-    inputs = Inputs(info.shape, info.values)
+    inputs = systems.inputs_of(data.info(prepared).config)
     if match := REGISTERED.fullmatch(text):
         folder = registered(match["model"], inputs, root)
     elif match := IN_A_FILE.fullmatch(text):
@@ -34,7 +33,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     else:
         raise UserError(f"--classifier {text}: models:/NAME@ALIAS or FILE.py:CALLABLE expected")
     held, model = data.load(prepared, "validation"), systems.load(folder)
-    right = correct(model.classify(held.images.float() / 255), held.labels).double().mean()
+    right = correct(model.classify(held.inputs), held.labels).double().mean()
     print(f"classifier {text}: reads {100 * float(right):.1f}% of {len(held.labels):,} validation images right")
     return folder
 
@@ -45,7 +44,7 @@ def registered(name: str, inputs: Inputs, root: Path) -> Path:
     model = systems.load(folder)
     if model.classify is None or "get" not in model.system.boxes:
         raise UserError(f"models:/{name}: this model is no classifier that a manipulator can be made from")
-    theirs, ours = (tuple(model.config["shape"]), tuple(model.config["values"])), (inputs.shape, inputs.values)
+    theirs, ours = ((each.shape, each.values) for each in (systems.inputs_of(model.config), inputs))
     if theirs != ours:
         said = ["images {} with the values {}".format(shape, ", ".join(values)) for shape, values in (theirs, ours)]
         raise UserError(f"models:/{name}: it reads {said[0]}, but the data have {said[1]}")
@@ -54,6 +53,8 @@ def registered(name: str, inputs: Inputs, root: Path) -> Path:
 
 def kept(path: Path, name: str, inputs: Inputs, params: Params, root: Path) -> Path:
     """The folder where the classifier of a user's file is kept, from which it has been loaded again, elsewhere."""
+    if inputs.S.kind == "categorical":
+        raise UserError(f"--classifier {path}:{name}: a file's classifier reads images, and the data are sentences")
     scores = own.classifier.scores_of(path, name, inputs)
     title = data.plain(f"{path.stem}-{name}")
     config = {

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import UserError, fail, guarded
+
+if TYPE_CHECKING:
+    from pipeline.systems import Model
 
 app = typer.Typer(
     help="Machine-learning tasks written as equations: trained, measured, tracked, versioned and reproduced.",
@@ -284,23 +287,54 @@ def data_list() -> None:
 @app.command()
 def edit(
     model: Annotated[str, typer.Argument(help="NAME, NAME@ALIAS or NAME/VERSION, e.g. mnist-manipulator@champion.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files (PNG, JPEG, BMP).")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Image files (PNG, JPEG, BMP); or sentences, each in quotes, or files (.txt) of one a line."
+        ),
+    ],
     to: Annotated[str, typer.Option("--to", help="The value to write, e.g. 7.")],
-    out: Out,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="File to write: PNG, or .txt of sentences, which are printed without it."),
+    ] = None,
 ) -> None:
-    """Write a value into images: put(image, value)."""
+    """Write a value into images or sentences: put(image, value)."""
     import torch
 
-    from pipeline import pictures, systems, tracking
+    from pipeline import systems, tracking
 
     loaded = systems.load(tracking.find(model, ROOT))
     if loaded.edit is None:
         raise UserError(f"{model}: this model does not edit; a manipulator does")
     value = _value(to, loaded.config["values"])
-    pixels = pictures.read_images(images, tuple(loaded.config["shape"]))
+    if "words" in loaded.config:
+        return _edit_sentences(loaded, inputs, value, out)
+
+    from pipeline import pictures
+
+    if out is None:
+        raise UserError("missing option '-o' / '--out': the image file to write (PNG)")
+    pixels = pictures.read_images([Path(each) for each in inputs], tuple(loaded.config["shape"]))
     edited = loaded.edit(pixels, torch.full((len(pixels),), value))
     pictures.save(pictures.grid(edited, min(len(pixels), 10)), out)
     print(f"{len(pixels)} image{'s' if len(pixels) > 1 else ''} edited to {to}: {out}")
+
+
+def _edit_sentences(model: "Model", given: list[str], value: int, out: Path | None) -> None:
+    """Write a value into sentences, and print them or write them into a file."""
+    import torch
+
+    from pipeline import texts
+
+    known = texts.vocabulary(model.config["words"], model.config["shape"][0])
+    tokens = texts.read_sentences(given, known)
+    said = known.decode(model.edit(tokens, torch.full((len(tokens),), value)))
+    if out is None:
+        print("\n".join(" ".join(sentence) for sentence in said))
+        return
+    texts.write_sentences(out, said)
+    print(f"{len(said)} sentence{'s' if len(said) > 1 else ''} edited to {model.config['values'][value]}: {out}")
 
 
 @app.command()

@@ -27,7 +27,7 @@ from pipeline.files import read_json, whole_folder, write_text, write_whole
 from pipeline.language import Draws, Phase, Program, TaskError, compile_task
 from pipeline.params import Params
 from pipeline.progress import progress
-from pipeline.systems.base import Inputs, Recipe, System
+from pipeline.systems.base import Recipe, System
 
 SECONDS_BETWEEN_CHECKPOINTS = 15.0
 ROWS = 200  # of curves.csv: losses are averaged over a 200th of the steps
@@ -93,7 +93,7 @@ def train(job: Job, params: Params, root: Path, on_step: OnStep | None = None) -
 def _train(job: Job, params: Params, root: Path, on_step: OnStep | None) -> None:
     device = prepare_device(params.threads)
     split, config = data.load(job.prepared, job.split), job.config
-    inputs = Inputs(tuple(config["shape"]), tuple(config["values"])).bound(split.images, split.labels)
+    inputs = systems.inputs_of(config).bound(split.images, split.labels)
     code = files_of_users(job)
     system = systems.build(config, inputs, code[0].parent if code else None)
     if job.given:
@@ -138,13 +138,11 @@ def describe(
 
     prepared: the folder of the data; given: that of the trained model that it starts from, if there is one.
     """
-    info = data.info(prepared)
     return {
         "system": system,
         "data": data_set,
         "settings": dict(settings),
-        "shape": list(info.shape),
-        "values": list(info.values),
+        **data.info(prepared).config,
         "seed": params.seed,
         "recipe_version": params.recipe_version,
         "given": read_json(given / "config.json") if given and (given / "config.json").exists() else None,

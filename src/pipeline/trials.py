@@ -136,7 +136,9 @@ def _published(what: str, changes: Sequence[str], params: Params) -> Subject:
     values = {"steps": 1000, **(known[0].settings if known else {}), **_parsed(changes)}
     settings = systems.settings(what, values, where="--set")
     start = Path(known[0].given) if known else Path()
-    return Subject(what, settings.model_dump(), given=start.name if start.parts[:1] == ("models",) else "")
+    return Subject(
+        what, settings.model_dump(), given=start.name if start.parts[:1] == ("models",) else systems.starts_from(what)
+    )
 
 
 def _examples(on: str, labels: Path | None, params: Params, root: Path) -> Examples:
@@ -160,7 +162,7 @@ def _job(subject: Subject, examples: Examples, given: Path | None, params: Param
     key = f"{examples.name}-{subject.name}"
     config = training.describe(subject.name, examples.name, subject.settings, examples.prepared, given, params)
     sides = config["shape"][1:]
-    if subject.file is None and any(side % 4 for side in sides):
+    if subject.file is None and "words" not in config and any(side % 4 for side in sides):
         size = "x".join(map(str, reversed(sides)))
         raise UserError(f"{key}: images of {size} pixels; its nets want sides that are multiples of 4")
     count = data.count(examples.prepared / "train.safetensors")
@@ -196,7 +198,7 @@ def _given(subject: Subject, examples: Examples, root: Path) -> Path | None:
 
 def _fit(job: training.Job, subject: Subject, params: Params, root: Path) -> None:
     if subject.file:
-        _introduce(subject.file, Inputs(tuple(job.config["shape"]), tuple(job.config["values"])))
+        _introduce(subject.file, systems.inputs_of(job.config))
     settings = {**job.config, "split": job.split}
     with tracking.live(job.key, job.config["data"], subject.name, settings, root) as run:
         if subject.file is None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from pipeline.data.renderers import SIZES, Rendering
 from pipeline.errors import UserError
 
-# images (n, c, h, w) uint8, labels (n,) int64; of rendered data also factors (n, k) int64
+# images (n, c, h, w) uint8, or sentences (n, length) int16, a token for each word; labels (n,) int64; of rendered data
+# also factors (n, k) int64
 Examples = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
 
 
@@ -54,25 +55,40 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """shape: of one image; values: names of the labels 0, 1, ...; decode: folder of raw files -> (training, test)."""
+    """shape: of one image, or of a sentence as one-hot words, (length, words); values: names of the labels 0, 1, ...;
+    decode: folder of raw files -> (training, test); words: of sentences, what each token stands for."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     values: tuple[str, ...]
     source: Source | Rendering
     decode: Callable[[Path], tuple[Examples, Examples]]
+    words: tuple[str, ...] = ()
 
     def check(self, examples: Examples, where: Path) -> None:
-        """Raises UserError that names `where` if an image has another shape, or a label is none of the values."""
+        """Raises UserError that names `where` if an example has another shape, or a label is none of the values."""
         images, labels, *_ = examples
-        if tuple(images.shape[1:]) != self.shape:
+        if self.words:
+            self._check_sentences(images, where)
+        elif tuple(images.shape[1:]) != self.shape:
             raise UserError(f"{where}: images of {_size(self.shape)} expected, {_size(tuple(images.shape[1:]))} found")
         last = len(self.values) - 1
         wrong = labels[(labels < 0) | (labels > last)]
         if len(wrong):
             raise UserError(f"{where}: label {int(wrong[0])} found, 0..{last} expected")
 
+    def _check_sentences(self, tokens: Tensor, where: Path) -> None:
+        length, words = self.shape
+        if tuple(tokens.shape[1:]) != (length,):
+            raise UserError(f"{where}: sentences of {length} tokens expected, {tuple(tokens.shape[1:])} found")
+        wrong = tokens[(tokens < 0) | (tokens >= words)]
+        if len(wrong):
+            raise UserError(f"{where}: token {int(wrong[0])} found, 0..{words - 1} expected")
+
     def check_open(self, where: str | Path) -> None:
-        """Raises UserError that names `where` if nothing can be added to the data set, since its images have factors."""
+        """Raises UserError that names `where` if nothing can be added to the data set: its images have factors, or it
+        has no images."""
+        if self.words:
+            raise UserError(f"{where}: nothing can be added to sentences; images can be added to data sets of images")
         if isinstance(self.source, Rendering):
             raise UserError(
                 f"{where}: nothing can be added to rendered data: images of your own have no factors; train on a "
@@ -89,8 +105,8 @@ def sized(dataset: DataSet, size: int | None, name: str) -> DataSet:
     """The same data set with images of that size, if there is one. Raises UserError if it is not rendered."""
     if size is None:
         return dataset
-    if not isinstance(dataset.source, Rendering):
-        raise UserError(f"datasets.{name}.size: only rendered data have it, {name} has images of its own size")
+    if dataset.words or not isinstance(dataset.source, Rendering):
+        raise UserError(f"datasets.{name}.size: only rendered data have it, {name} has examples of its own size")
     return rendered(dataset.source, dataset.values, size)
 
 

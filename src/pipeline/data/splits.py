@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -21,24 +22,39 @@ from pipeline.params import Dataset
 HELD = ("validation", "judge_1", "judge_2", "test")
 SPLITS = ("train", *HELD)
 COLUMNS = ("images", "labels", "factors")
+FORMS = ((torch.uint8, 4), (torch.int16, 2))  # of images, and of sentences
 
 
 @dataclass(frozen=True)
 class Split:
-    """images: (n, c, h, w) uint8; labels: (n,) int64; factors: (n, k) int64 of rendered images."""
+    """images: (n, c, h, w) uint8, or sentences (n, length) int16; labels: (n,) int64; factors: (n, k) int64 of rendered
+    data."""
 
     images: Tensor
     labels: Tensor
     factors: Tensor | None = None
 
+    @property
+    def inputs(self) -> Tensor:
+        """The examples as models take them: floats in 0..1 (n, c, h, w), or tokens (n, length) int64."""
+        return self.images.float() / 255 if self.images.dtype == torch.uint8 else self.images.long()
+
 
 @dataclass(frozen=True)
 class Info:
-    """shape: of one image; values: names of the labels 0, 1, ...; factors: those of rendered images."""
+    """shape: of one image, or of a sentence (length, words); values: names of the labels 0, 1, ...; factors: those of
+    rendered data; words: what tokens stand for, of sentences."""
 
     shape: tuple[int, ...]
     values: tuple[str, ...]
     factors: tuple[Factor, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> dict[str, list[Any]]:
+        """What the config of a model says of the data that it reads."""
+        said = {"shape": list(self.shape), "values": list(self.values), "words": list(self.words)}
+        return {key: value for key, value in said.items() if key != "words" or value}
 
 
 def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, target: Path) -> None:
@@ -64,6 +80,8 @@ def prepare(name: str, params: Dataset, seed: int, raw: Path, added: Path, targe
         for split, examples in splits.items():
             write_examples(folder / f"{split}.safetensors", examples)
         about = {"shape": list(dataset.shape), "values": list(dataset.values), "protocol": "judged"}
+        if dataset.words:
+            about["words"] = list(dataset.words)
         if isinstance(dataset.source, Rendering):
             about["factors"] = dataset.source.renderer.described
         write_json(folder / "info.json", about)
@@ -129,7 +147,7 @@ def write_examples(path: Path, examples: Examples) -> None:
 
 
 def read_examples(path: Path) -> Examples:
-    """The images and labels in a file, and the factors if there are. Raises UserError that names it if it is missing or
+    """The images, or sentences, and labels in a file, and the factors if there are. Raises UserError that names it if it is missing or
     damaged."""
     try:
         columns = load_file(path)
@@ -140,8 +158,10 @@ def read_examples(path: Path) -> Examples:
         raise UserError(f"{path}: damaged: no {error} in it") from None
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged: {error}") from None
-    if (images.dtype, labels.dtype) != (torch.uint8, torch.int64) or images.dim() != 4 or labels.dim() != 1:
-        raise UserError(f"{path}: damaged: images (n, c, h, w) uint8 and labels (n,) int64 expected")
+    if (images.dtype, images.dim()) not in FORMS or (labels.dtype, labels.dim()) != (torch.int64, 1):
+        raise UserError(
+            f"{path}: damaged: images (n, c, h, w) uint8, or sentences (n, length) int16, and labels (n,) int64 expected"
+        )
     if len(images) != len(labels):
         raise UserError(f"{path}: damaged: {len(images)} images, but {len(labels)} labels")
     if "factors" not in columns:
@@ -164,7 +184,7 @@ def info(folder: Path) -> Info:
         content = read_json(path)
         shape, values = tuple(content["shape"]), tuple(content["values"])
         factors = (Factor(each["name"], tuple(each["values"])) for each in content.get("factors", ()))
-        return Info(shape, values, tuple(factors))
+        return Info(shape, values, tuple(factors), tuple(content.get("words", ())))
     except FileNotFoundError:
         known = "the data sets under `datasets` in params.yaml"
         raise UserError(f"{path}: no such file; run `dvc repro` to prepare {known}") from None

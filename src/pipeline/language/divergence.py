@@ -7,6 +7,9 @@
 >>> float(mse.loss(x, x, S)), abs(float(mmd.loss(x, x, S))) < 1e-6
 (0.0, True)
 
+Where a categorical wire carries several classes side by side, cross-entropy and KL are of all of them together, and so
+the sum over these (as the likelihoods are sums over pixels); `mse` and `l1` are means over coordinates.
+
 Cross-entropy and the likelihoods are 0 only up to the entropy of their right side; so cross-entropy is refused
 against a soft target (see `Divergence.hard_target`), where `kl` is meant. `linear` has no least value at all: it says
 which way a number is to go, as a critic's is.
@@ -131,7 +134,7 @@ def _sum(x: Tensor) -> Tensor:
 def _cross_entropy(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
     target = rhs.exp()
     # What cannot be costs nothing, even where it is thought impossible: 0 * -inf is not a number.
-    return -torch.where(target > 0, target * lhs, torch.zeros_like(target)).sum(-1)
+    return -_sum(torch.where(target > 0, target * lhs, torch.zeros_like(target)))
 
 
 @functools.cache
@@ -145,8 +148,8 @@ def smoothed_cross_entropy(smoothing: float) -> Divergence:
         raise ValueError(f"smoothing is in 0..1, 1 not included, not {smoothing:g}")
 
     def function(lhs: Tensor, rhs: Tensor, type: Type) -> Tensor:
-        target = (1 - smoothing) * rhs.exp() + smoothing / type.shape[0]
-        return -(target * lhs).sum(-1)
+        target = (1 - smoothing) * rhs.exp() + smoothing / type.shape[-1]
+        return -_sum(target * lhs)
 
     return Divergence(f"smoothed_cross_entropy({number(smoothing)})", function, _same("categorical"), hard_target=True)
 
@@ -154,7 +157,7 @@ def smoothed_cross_entropy(smoothing: float) -> Divergence:
 def _kl_categorical(lhs: Tensor, rhs: Tensor) -> Tensor:
     p = lhs.exp()
     # Chosen before it is multiplied, so that the gradient is a number too where p is 0.
-    return (p * torch.where(p > 0, lhs - rhs, torch.zeros_like(p))).sum(-1)
+    return _sum(p * torch.where(p > 0, lhs - rhs, torch.zeros_like(p)))
 
 
 def _kl_gaussian(lhs: Tensor, rhs: Tensor) -> Tensor:
@@ -272,8 +275,8 @@ def _gram(lhs: Any, rhs: Any, type: Type, kernel: Kernel) -> Tensor:
 @functools.cache
 def mmd_with(kernel: Kernel) -> Divergence:
     """The biased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 5): not negative
-    beyond rounding. On categorical wires the kernel is the inner product of the probabilities, on products the product
-    of the parts' kernels."""
+    beyond rounding. On categorical wires the kernel is the inner product of the probabilities (of several classes side by
+    side, the sum of theirs), on products the product of the parts' kernels."""
 
     def function(lhs: Any, rhs: Any, type: Type) -> Tensor:
         gram = _gram(lhs, rhs, type, kernel)

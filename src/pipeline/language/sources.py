@@ -122,7 +122,7 @@ class Dataset(Source):
     """Examples drawn without replacement, shuffled anew each epoch; several wires are one joint draw.
 
     table: one tensor per wire, once there are data: uint8 (read as 0..255 -> 0..1) or floating for real wires, int64
-    class indices for categorical ones. A batch is a slice of the epoch's permutation; a rest too small is left out.
+    class indices for categorical ones, (n,) or (n, ...). A batch is a slice of the epoch's permutation; a rest too small is left out.
     """
 
     types: Mapping[str, Type] = field(hash=False)
@@ -146,7 +146,7 @@ class Dataset(Source):
         if len(columns) != len(self.types):
             raise TaskError(f"source {self.name}: {len(self.types)} columns expected, {len(columns)} given")
         for (wire, type), column in zip(self.types.items(), columns, strict=True):
-            expected = () if type.kind == "categorical" else type.shape
+            expected = type.shape[:-1] if type.kind == "categorical" else type.shape
             if tuple(column.shape[1:]) != expected:
                 raise TaskError(
                     f"source {self.name}, wire {wire}: examples of shape {expected} expected, "
@@ -164,9 +164,10 @@ class Dataset(Source):
                 )
             if type.kind == "categorical" and len(column):
                 low, high = int(column.min()), int(column.max())
-                if low < 0 or high >= type.shape[0]:
+                if low < 0 or high >= type.shape[-1]:
                     raise TaskError(
-                        f"source {self.name}, wire {wire}: classes 0..{type.shape[0] - 1} expected, {low}..{high} given"
+                        f"source {self.name}, wire {wire}: classes 0..{type.shape[-1] - 1} expected, "
+                        f"{low}..{high} given"
                     )
         return replace(self, table=Table(columns))
 
@@ -201,7 +202,7 @@ def encode(column: Tensor, type: Type) -> Tensor:
     """Raw data as the value of a wire: class indices -> log one-hot, bytes -> 0..1."""
     if type.kind == "categorical":
         value = torch.full((len(column), *type.shape), -torch.inf, device=column.device)
-        return value.scatter_(1, column.long().unsqueeze(1), 0.0)
+        return value.scatter_(-1, column.long().unsqueeze(-1), 0.0)
     if column.dtype == torch.uint8:
         return column.to(torch.get_default_dtype()).div_(255)
     return column.to(torch.get_default_dtype())
@@ -264,7 +265,8 @@ def moved_noise(source: Noise, of: Term) -> Source:
 
 @dataclass(frozen=True)
 class Uniform(Source):
-    """A uniform class on a categorical wire; uniform on [0, 1] in each coordinate of a real one.
+    """A uniform class on a categorical wire, or classes that are independent; uniform on [0, 1] in each coordinate of a
+    real one.
 
     Raises TaskError for a type of another kind.
     """
@@ -281,8 +283,8 @@ class Uniform(Source):
     def draw(self, draws: Draws) -> tuple[Tensor, ...]:
         generator = draws.generator(self.name)
         if self.type.kind == "categorical":
-            classes = (draws.batch,)
-            index = torch.randint(self.type.shape[0], classes, generator=generator, device=draws.device)
+            classes = (draws.batch, *self.type.shape[:-1])
+            index = torch.randint(self.type.shape[-1], classes, generator=generator, device=draws.device)
             return (encode(index, self.type),)
         return (torch.rand(draws.batch, *self.type.shape, generator=generator, device=draws.device),)
 
@@ -324,7 +326,8 @@ class Constant(Source):
 
 
 def constant(value: float, type: Type = R) -> Term:
-    """The constant state: this number in every coordinate of a real wire, or this class of a categorical one.
+    """The constant state: this number in every coordinate of a real wire, or this class of a categorical one
+    (at each place, if it carries several).
 
     Raises TaskError for a type of another kind, or a class that it lacks.
 
@@ -335,9 +338,10 @@ def constant(value: float, type: Type = R) -> Term:
     name = number(float(value))
     if type.kind == "real":
         return Constant(name, type, float(value)).term
-    if value not in range(type.shape[0]):
-        raise TaskError(f"constant {name}: {type.full} has the classes 0..{type.shape[0] - 1}")
-    return Constant(name, type, tuple(0.0 if k == value else -torch.inf for k in range(type.shape[0]))).term
+    if value not in range(type.shape[-1]):
+        raise TaskError(f"constant {name}: {type.full} has the classes 0..{type.shape[-1] - 1}")
+    one_hot = tuple(0.0 if k == value else -torch.inf for k in range(type.shape[-1]))
+    return Constant(name, type, one_hot * math.prod(type.shape[:-1])).term
 
 
 def uniform(type: Type) -> Term:
@@ -346,7 +350,7 @@ def uniform(type: Type) -> Term:
     Raises TaskError for a type of another kind.
     """
     expect_kind(type, "categorical", of="uniform")
-    return Constant("uniform", type, -math.log(type.shape[0])).term
+    return Constant("uniform", type, -math.log(type.shape[-1])).term
 
 
 def standard_normal(type: Type) -> Term:

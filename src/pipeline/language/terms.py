@@ -18,7 +18,8 @@ True
 Values on a wire, for a batch of n examples:
 
 * real: a tensor (n, *shape);
-* categorical: log-probabilities (n, k); data are one-hot, so their logarithm is 0 or -inf;
+* categorical: log-probabilities (n, k); data are one-hot, so their logarithm is 0 or -inf. Of shape (t, k) it is t
+  classes side by side, independent of each other: a sentence of t words, each out of k;
 * bernoulli: logits (n, *shape) of independent pixels;
 * gaussian: mean and log-variance, (n, 2, *shape);
 * product: a tuple of the parts' values.
@@ -60,13 +61,18 @@ class Type:
     parts: tuple[Type, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind == "categorical" and len(self.shape) != 1:
-            raise TaskError(f"type {self.name}: a categorical type has shape (k,), not {self.shape}")
+        if self.kind == "categorical" and not self.shape:
+            raise TaskError(f"type {self.name}: a categorical type has shape (k,) or (..., k), not {self.shape}")
 
     def __str__(self) -> str:
         if self.kind == "product":
             return " x ".join(map(str, self.parts))
         return f"{self.name}({'x'.join(map(str, self.shape))})"
+
+    @property
+    def single(self) -> bool:
+        """Whether a value is one class, and not several side by side."""
+        return self.kind == "categorical" and len(self.shape) == 1
 
     @property
     def full(self) -> str:

@@ -159,7 +159,7 @@ class Drawn(Weigher):
     def weigh(self, term: Term, inputs: Sequence[Value], batch: int) -> tuple[Value, Tensor]:
         q, noise = inputs
         choice = (q.detach() + noise).argmax(-1)
-        log_probability = q.gather(-1, choice[:, None]).squeeze(-1)
+        log_probability = q.gather(-1, choice.unsqueeze(-1)).reshape(len(q), -1).sum(1)
         one_hot = F.one_hot(choice, q.shape[-1]).to(q.dtype).log()
         return one_hot, log_probability - log_probability.detach()
 
@@ -182,14 +182,16 @@ class Reweighted(Weigher):
 def every(q: Term) -> Term:
     """All classes of a categorical wire at once, weighted by their probabilities.
 
-    Raises TaskError if the wire is not categorical.
+    Raises TaskError if the wire is not categorical, or carries several classes: of t out of k there are k^t.
     """
     expect_kind(q.type, "categorical", of="every", wire=q)
+    if not q.type.single:
+        raise TaskError(f"every `{q}`: a wire of one class is expected, not {q.type.full}; `drawn` draws several")
     return Term(Every(), (q,), q.type)
 
 
 def drawn(q: Term) -> Term:
-    """A class drawn from a categorical wire, its gradient by the score function: unbiased, and of large variance.
+    """A class (or several, side by side) drawn from a categorical wire, its gradient by the score function: unbiased, and of large variance.
 
     Where classes are few use `every`; where a biased gradient will do, `concrete` or `straight_through`.
     Raises TaskError if the wire is not categorical.

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from pipeline import data, systems
+from pipeline.data.sentences import MARKS, Vocabulary
 from pipeline.metrics import fixtures
 from pipeline.metrics.extractors import imagenet_features
 from pipeline.metrics.fidelity import class_balanced
 from pipeline.metrics.panel import Examples, Panel, Results, Scale
+from pipeline.metrics.sentences import SentencePanel
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.systems import Model
@@ -94,13 +96,18 @@ def panel(split: str, dataset: str, params: Params, root: Path, photographs: boo
     """
     models, names = root / "models" / dataset, JUDGES[split]
     examples = held_out(dataset, split, params, root)
+    prepared = root / "data" / "prepared" / dataset
+    scale, words = Scale(params.metrics, params.seed), data.info(prepared).words
+
+    def judges() -> tuple[Model, Model]:
+        return systems.load(models / names.judge), systems.load(models / names.other)
+
+    if words:
+        vocabulary = Vocabulary(words[len(MARKS) :], examples.images.shape[1])
+        corpus = data.load(prepared, names.judge).inputs
+        return SentencePanel(judges, examples, scale, vocabulary=vocabulary, corpus=corpus)
     colour = photographs and examples.images.shape[1] == 3
-    return Panel(
-        lambda: (systems.load(models / names.judge), systems.load(models / names.other)),
-        examples,
-        Scale(params.metrics, params.seed),
-        imagenet_features(root / IMAGENET) if colour else None,
-    )
+    return Panel(judges, examples, scale, imagenet_features(root / IMAGENET) if colour else None)
 
 
 def held_out(dataset: str, split: str, params: Params, root: Path) -> Examples:
@@ -111,9 +118,9 @@ def held_out(dataset: str, split: str, params: Params, root: Path) -> Examples:
     balanced = class_balanced(train.labels, values, params.metrics.edits // values)
     rendering = None if held.factors is None else data.find(dataset).DATASET.source
     return Examples(
-        as_floats(held.images),
+        held.inputs,
         held.labels,
-        as_floats(train.images[balanced]),
+        train.inputs[balanced],
         train.labels[balanced],
         values,
         held.factors,

@@ -13,7 +13,6 @@ from pipeline.metrics.accuracy import correct
 from pipeline.metrics.intervals import mean_with_interval
 from pipeline.params import Params
 from pipeline.systems import Model
-from pipeline.systems.base import Inputs
 
 TOTAL, ACCURACY = "validation_loss", "validation_accuracy"
 
@@ -26,7 +25,7 @@ def validation_losses(model: Model, prepared: Path, params: Params) -> dict[str,
     """
     config, held = model.config, data.load(prepared, "validation")
     try:
-        inputs = Inputs(tuple(config["shape"]), tuple(config["values"])).bound(held.images, held.labels)
+        inputs = systems.inputs_of(config).bound(held.images, held.labels)
         task = inputs.bind(model.system.task)
         losses = equation_losses(task, len(held.labels), systems.recipe(config).batch_size, params.seed)
     except TaskError as error:
@@ -35,7 +34,7 @@ def validation_losses(model: Model, prepared: Path, params: Params) -> dict[str,
     found[TOTAL] = sum(value * task.equations[name].weigh(1.0) for name, value in losses.items())
     found = {name: value for name, value in found.items() if math.isfinite(value)}
     if model.classify:
-        read = correct(model.classify(held.images.float() / 255), held.labels)
+        read = correct(model.classify(held.inputs), held.labels)
         found |= mean_with_interval(ACCURACY, read, params.metrics.bootstrap, params.seed)
     return found
 

@@ -39,7 +39,7 @@ DEGRADED: dict[str, Callable[[Tensor, int], Tensor]] = {
 
 @dataclass(frozen=True)
 class Examples:
-    """Held-out images (n, *shape) in 0..1 with labels (n,); training: class-balanced images that they are held
+    """Held-out images (n, *shape) in 0..1, or sentences as tokens (n, length), with labels (n,); training: class-balanced images that they are held
     against, with their labels; values: how many there are; factors (n, k), and what renders them: of rendered images.
     """
 
@@ -116,6 +116,10 @@ class Panel:
         """Reads the factors of rendered images."""
         return Reader(self.examples.rendering.renderer)
 
+    def check(self, name: str, made: Tensor) -> None:
+        """Raises UserError unless these are images as the examples are."""
+        check_images(name, made, tuple(self.examples.images.shape[1:]))
+
     # ------------------------------------------------------------------------------------------------------- reading
 
     def reading(self, model: Model) -> Results:
@@ -157,21 +161,25 @@ class Panel:
 
     def editing(self, model: Model) -> Results:
         """What edits to another value look like to independent judges, and what they keep."""
-        (images, labels), targets, seed = self.held, self.targets, self.scale.seed
+        images, targets = self.held[0], self.targets
         edits = model.edit(images, targets)
-        check_images("edits", edits, tuple(images.shape[1:]))
+        self.check("edits", edits)
         judge, other = self.both
         own = model.classify(edits) if model.classify else None
         found = manipulation.written(judge.classify(edits), other.classify(edits), own, targets, self.scale.mean)
-        if rendering := self.examples.rendering:
-            rows = self.examples.factors[: len(edits)]
-            found |= manipulation.truth_kept(rendering, self.reader, edits, rows, targets, self.scale.mean)
-        else:
-            found |= manipulation.style_kept(images, edits, labels, targets, seed)
+        found |= self.kept(edits, targets)
         features = self.seen(edits)
         return (
             found | self.likeness("edit", edits, features, targets) | self.inversion(features[0], targets, "inversion")
         )
+
+    def kept(self, edits: Tensor, targets: Tensor) -> Results:
+        """What edits to `targets` (n,) leave of the held images as it was: by the truth, or by probes of style."""
+        images, labels = self.held
+        if rendering := self.examples.rendering:
+            rows = self.examples.factors[: len(edits)]
+            return manipulation.truth_kept(rendering, self.reader, edits, rows, targets, self.scale.mean)
+        return manipulation.style_kept(images, edits, labels, targets, self.scale.seed)
 
     def inversion(self, features: Tensor, values: Tensor, prefix: str) -> Results:
         """Whether images (their features (n, d)) that are to show `values` (n,) have the law of real ones of that value.
@@ -198,7 +206,7 @@ class Panel:
         """How near samples of all values, equally many, are to the training images."""
         values = torch.arange(self.scale.settings.edits) % self.examples.values
         samples = model.sample(values, self.scale.seed)
-        check_images("samples", samples, tuple(self.examples.images.shape[1:]))
+        self.check("samples", samples)
         read = self.both[0].classify(samples)
         found = self.scale.mean("sample_accuracy", sure(read, values))
         found |= self.scale.mean("accepted_sample", readings(read) != accuracy.NONE)

@@ -1,6 +1,7 @@
 """The published systems, one file each: its task, its nets, its phases, its uses. A new file here is a new system.
 
-A system's file defines `Settings` (a `base.Recipe`) and ``build(settings, inputs, given) -> System``. Trained models
+A system's file defines `Settings` (a `base.Recipe`) and ``build(settings, inputs, given) -> System``, and `KINDS` if it is
+not for images alone: of what kinds the data may be; it may name the system that it starts from as `GIVEN`. Trained models
 live in folders: config.json (how to build the system), one safetensors file per learner, curves.csv, and where the
 system is made from a user's own task (see `own`) a copy of the file that has it.
 """
@@ -22,14 +23,27 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.data.sentences import ended
 from pipeline.errors import UserError
 from pipeline.files import read_json, write_json
-from pipeline.language import Learner
+from pipeline.language import Learner, Type
+from pipeline.language.sources import encode
 from pipeline.params import explain
 from pipeline.systems import own
-from pipeline.systems.base import Inputs, LatentModel, Recipe, System
+from pipeline.systems._sentences import SentenceInputs
+from pipeline.systems.base import Inputs, LatentModel, Recipe, System, TaskError
 
 BATCH = 500
+IMAGES, SENTENCES = "images", "sentences"
+EXAMPLES: dict[str, dict[str, Any]] = {
+    IMAGES: {"shape": [1, 28, 28], "values": [str(n) for n in range(10)], "classifier": "classifier"},
+    SENTENCES: {
+        "shape": [8, 9],
+        "values": ["good", "bad"],
+        "words": ["<pad>", "<bos>", "<eos>", "<unk>", "the", "food", "was", "good", "bad"],
+        "classifier": "sentence_classifier",
+    },
+}
 
 
 def names() -> list[str]:
@@ -43,6 +57,28 @@ def find(name: str) -> ModuleType:
     if name not in names():
         raise UserError(f"unknown system `{name}`: expected one of {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    """What a published system reads: images, sentences or both."""
+    return getattr(find(name), "KINDS", (IMAGES,))
+
+
+def starts_from(name: str) -> str:
+    """The system that a published one starts from where no experiment says it; empty if its file names none."""
+    return getattr(find(name), "GIVEN", "")
+
+
+def inputs_of(config: Mapping[str, Any]) -> Inputs:
+    """The data of a config as the language sees them, not bound to examples."""
+    shape, values = tuple(config["shape"]), tuple(config["values"])
+    return SentenceInputs(shape, values, tuple(config["words"])) if "words" in config else Inputs(shape, values)
+
+
+def data_of(config: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
+    """The NumPy type and the shape of one example that a model of this config takes: an image, or a sentence's tokens."""
+    shape = tuple(config["shape"])
+    return ("int64", shape[:1]) if "words" in config else ("float32", shape)
 
 
 def settings(system: str, values: Mapping[str, Any], where: str = "settings") -> Recipe:
@@ -70,11 +106,12 @@ def build(config: Mapping[str, Any], inputs: Inputs | None = None, folder: Path 
     folder: where the user's file is that the config, or that of the system it starts from, names, if one does; this
     runs it. Weights are a function of the config's seed. Where the system starts from a trained one, that is built first.
     """
-    inputs = inputs or Inputs(tuple(config["shape"]), tuple(config["values"]))
+    inputs = inputs or inputs_of(config)
     given = build(config["given"], folder=folder) if config["given"] else None
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
         if "file" not in config:
+            _check_kind(config["system"], SENTENCES if isinstance(inputs, SentenceInputs) else IMAGES)
             return find(config["system"]).build(recipe(config), inputs, given)
         if folder is None:
             raise UserError(f"{config['system']} is made from a user's file, which is not here")
@@ -85,15 +122,22 @@ def build(config: Mapping[str, Any], inputs: Inputs | None = None, folder: Path 
 
 
 def example(name: str) -> System:
-    """A system on 28x28 grey images of ten values, untrained: to describe and draw it.
+    """A system on 28x28 grey images of ten values, or on sentences, untrained: to describe and draw it.
 
     Raises UserError for an unknown system.
     """
     module = find(name)
     required = {"steps": 1} if module.Settings.model_fields["steps"].is_required() else {}
-    config = {"shape": [1, 28, 28], "values": [str(n) for n in range(10)], "seed": 0, "settings": required}
-    classifier = {**config, "system": "classifier", "given": None}
+    config = {**EXAMPLES[kinds(name)[0]], "seed": 0, "settings": required}
+    classifier = {**config, "system": config["classifier"], "given": None}
     return build({**config, "system": name, "given": classifier})
+
+
+def _check_kind(name: str, kind: str) -> None:
+    """Raises TaskError if a system is not for data of a kind; it names those that are."""
+    if kind not in kinds(name):
+        others = ", ".join(each for each in names() if kind in kinds(each))
+        raise TaskError(f"system {name} is for {' and '.join(kinds(name))}; for {kind} there are {others}")
 
 
 @dataclass(frozen=True)
@@ -102,7 +146,8 @@ class Model:
 
     classify: images (n, *shape) in 0..1 -> probabilities (n, values); features: images -> (n, d);
     edit: images, values -> images; sample: values, seed -> images, where values are class indices (n,) int64 or
-    probabilities (n, values). density is as the system has it (see `LatentModel`): neither batched nor without
+    probabilities (n, values). A sentence takes an image's place as its tokens, (n, length) int64: those given are of the
+    likeliest word at each place, PAD after the end. density is as the system has it (see `LatentModel`): neither batched nor without
     gradients, since what uses it may need them.
     """
 
@@ -121,9 +166,10 @@ class Model:
 
 def model(config: dict[str, Any], system: System) -> Model:
     """The uses of a system, ready to call."""
-    count = len(config["values"])
-    uses = (system.classify, system.features, system.edit, system.sample)
-    classify, features, edit, sample = (use and _batched(use) for use in uses)
+    count, S = len(config["values"]), inputs_of(config).S
+    reading = (use and _reading(use, S) for use in (system.classify, system.features))
+    writing = system.edit and _writing(_reading(system.edit, S), S), system.sample and _writing(system.sample, S)
+    classify, features, edit, sample = (use and _batched(use) for use in (*reading, *writing))
 
     def edit_to(images: Tensor, values: Tensor) -> Tensor:
         return edit(images, _probabilities(values, count))
@@ -134,6 +180,16 @@ def model(config: dict[str, Any], system: System) -> Model:
         return sample(_probabilities(values, count), noise)
 
     return Model(config, system, classify, features, edit and edit_to, sample and sample_by_seed, system.density)
+
+
+def _reading(use: Callable[..., Tensor], S: Type) -> Callable[..., Tensor]:
+    """The use of a wire's values as one of data, which for sentences are tokens."""
+    return (lambda sentences, *more: use(encode(sentences, S), *more)) if S.kind == "categorical" else use
+
+
+def _writing(use: Callable[..., Tensor], S: Type) -> Callable[..., Tensor]:
+    """What makes a wire's values as what makes data: of each word's distribution, the likeliest."""
+    return (lambda *given: ended(use(*given).argmax(-1))) if S.kind == "categorical" else use
 
 
 def _probabilities(values: Tensor, count: int) -> Tensor:

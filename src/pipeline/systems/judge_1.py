@@ -1,8 +1,14 @@
-"""The judge of validation: pooled 3x3 convolutions and a guard. It never sees test data, nor what any system learned from."""
+"""The judge of validation: pooled 3x3 convolutions and a guard. It never sees test data, nor what any system learned from.
+
+Of sentences: convolutions over 5 words (`_sentences`).
+"""
 
 from pipeline.nets.images import PooledFeatures
-from pipeline.systems import _judge
+from pipeline.nets.sentences import ConvolvedWords
+from pipeline.systems import _judge, _sentences
 from pipeline.systems.base import Inputs, System
+
+KINDS = ("images", "sentences")
 
 
 class Settings(_judge.Settings):
@@ -10,4 +16,6 @@ class Settings(_judge.Settings):
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
+    if isinstance(inputs, _sentences.SentenceInputs):
+        return _sentences.judge(settings, inputs, ConvolvedWords(inputs.words, settings.features, reach=5))
     return _judge.judge(settings, inputs, PooledFeatures(inputs.shape, settings.features))

@@ -5,12 +5,17 @@ edits are too much alike. So every choice has a second opinion, and judge_2 take
 """
 
 from pipeline.nets.images import WideFeatures
-from pipeline.systems import _judge
+from pipeline.nets.sentences import ReadWords
+from pipeline.systems import _judge, _sentences
 from pipeline.systems._judge import Settings
 from pipeline.systems.base import Inputs, System
 
 __all__ = ["Settings", "build"]
 
+KINDS = ("images", "sentences")
+
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
+    if isinstance(inputs, _sentences.SentenceInputs):
+        return _sentences.judge(settings, inputs, ReadWords(inputs.words, settings.features))
     return _judge.judge(settings, inputs, WideFeatures(inputs.shape, settings.features))

@@ -86,11 +86,13 @@ def contract(model: "Model") -> tuple[Any, Any]:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    shape, count = tuple(model.config["shape"]), len(model.config["values"])
-    images = TensorSpec(np.dtype("float32"), (-1, *shape))
-    named = TensorSpec(np.dtype("float32"), (-1, *shape), "image")
+    from pipeline import systems
+
+    (kind, shape), count = systems.data_of(model.config), len(model.config["values"])
+    images = TensorSpec(np.dtype(kind), (-1, *shape))
+    named = TensorSpec(np.dtype(kind), (-1, *shape), "image")
     value, seed = (TensorSpec(np.dtype("int64"), size, name) for size, name in (((-1,), "value"), ((1,), "seed")))
-    blank = np.zeros((1, *shape), np.float32)
+    blank = np.zeros((1, *shape), kind)
     if model.sample:
         example = {"value": np.arange(count), "seed": np.zeros(1, np.int64)}
         return ModelSignature(Schema([value, seed]), Schema([images])), example
@@ -101,7 +103,7 @@ def contract(model: "Model") -> tuple[Any, Any]:
         }
     if model.classify is None and model.features is None:
         return None, None
-    width = count if model.classify else model.features(torch.zeros(1, *shape)).shape[1]
+    width = count if model.classify else model.features(torch.from_numpy(blank)).shape[1]
     return ModelSignature(Schema([images]), Schema([TensorSpec(np.dtype("float32"), (-1, width))])), blank
 
 

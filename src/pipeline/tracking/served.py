@@ -2,8 +2,8 @@
 
 Inputs and outputs, by what the model can do: a generator takes {"value": int64 (n,), "seed": int64 (1,)}, an editor
 {"image": float32 (n, *shape), "value": int64 (n,)}, both give float32 images (n, *shape); a classifier takes float32
-images (n, *shape) in 0..1 and gives probabilities (n, values), an encoder gives features (n, d). A user's own system
-may do none of this: its learners are in `pipeline.systems.load(folder).system.boxes`.
+images (n, *shape) in 0..1 and gives probabilities (n, values), an encoder gives features (n, d). Sentences take the
+place of images as int64 tokens (n, length), whose words are in the model's config.json. A user's own system may do none of this: its learners are in `pipeline.systems.load(folder).system.boxes`.
 """
 
 from pathlib import Path
@@ -46,11 +46,14 @@ def values_of(model_input) -> torch.Tensor:
 
 
 def images_of(array, model: systems.Model) -> torch.Tensor:
-    """Images as a tensor. Raises ValueError if their shape is not (n, *shape)."""
-    images = torch.from_numpy(np.asarray(array, dtype=np.float32))
-    shape = tuple(model.config["shape"])
+    """Images, or sentences, as a tensor. Raises ValueError if their shape is not (n, *shape), or tokens are none."""
+    kind, shape = systems.data_of(model.config)
+    images = torch.from_numpy(np.asarray(array, dtype=kind))
     if tuple(images.shape[1:]) != shape:
-        raise ValueError(f"images of shape (n, {', '.join(map(str, shape))}) expected, {tuple(images.shape)} given")
+        raise ValueError(f"examples of shape (n, {', '.join(map(str, shape))}) expected, {tuple(images.shape)} given")
+    words = len(model.config.get("words", ()))
+    if words and images.numel() and not 0 <= int(images.min()) <= int(images.max()) < words:
+        raise ValueError(f"tokens in 0..{words - 1} expected, {int(images.min())}..{int(images.max())} given")
     return images
 
 

@@ -25,7 +25,11 @@ from pipeline.data.mnist import DATASET
 from pipeline.errors import UserError
 from tests.unit.data.tiny import Tiny, packed, wheel
 
-KNOWN = ["faces_glasses", "faces_smile", "fashion_mnist", "mnist", "sprites_angle", "sprites_colour", "sprites_shape"]
+KNOWN = [
+    *("faces_glasses", "faces_smile", "fashion_mnist", "mnist"),
+    *("sentences_negation", "sentences_sentiment", "sentences_subject", "sentences_tense"),
+    *("sprites_angle", "sprites_colour", "sprites_shape"),
+]
 
 Mirror = Callable[[dict[str, bytes]], str]
 

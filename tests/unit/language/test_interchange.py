@@ -342,7 +342,7 @@ def test_a_joint_box_may_draw_noise_on_each_wire():
         ({"trains": {"putput": ["put"]}}, "putput: the file's equations are"),
         ({"trains": {"classify": ["put"]}}, "equation classify: it trains some of get, not put"),
         ({"dimensions": {"S": (0,)}}, "wire S: a shape is a tuple of positive numbers, not (0,)"),
-        ({"dimensions": {"V": (2, 2)}}, "type V: a categorical type has shape (k,), not (2, 2)"),
+        ({"dimensions": {"V": ()}}, "type V: a categorical type has shape (k,) or (..., k), not ()"),
         ({"divergences": {"getput": kl}}, "equation getput: kl: wires of kind categorical or gaussian are expected"),
     ],
 )

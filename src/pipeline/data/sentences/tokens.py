@@ -79,6 +79,13 @@ class Vocabulary:
         return tuple(self.names[number] for number in row[start:end])
 
 
+def ended(tokens: Tensor) -> Tensor:
+    """The rows (n, m) with PAD for all that comes after their first EOS or PAD: what is no part of their sentences."""
+    ends = (tokens == EOS) | (tokens == PAD)
+    after = ends.cumsum(1) - ends.long() > 0
+    return tokens.masked_fill(after, PAD)
+
+
 def common(sentences: Iterable[Sentence], most: int) -> Words:
     """The words that occur most often, `most` at most: the commonest first, equally common ones by the alphabet."""
     counts = Counter(word for sentence in sentences for word in sentence)

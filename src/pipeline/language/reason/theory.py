@@ -35,7 +35,8 @@ Key = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Sort:
-    """A set of values. aliases: the names of the types that are read as it; categorical: whether all of these are."""
+    """A set of values. aliases: the names of the types that are read as it; categorical: whether all of these are
+    of one class each: a sentence is many classes, and a state like others."""
 
     name: str
     aliases: frozenset[str]
@@ -208,7 +209,7 @@ class Theory:
     def _meet(self, type: Type) -> None:
         key = _key(type)
         self._parents.setdefault(key, key)
-        self._categorical[key] = self._categorical.get(key, True) and type.kind == "categorical"
+        self._categorical[key] = self._categorical.get(key, True) and type.single
 
     def _root(self, key: Key) -> Key:
         while self._parents[key] != key:
@@ -314,7 +315,7 @@ def key_wire(source: Source) -> int | None:
     """Which wire of a joint draw of data says which example it is: the first that is no class. None: no such draw."""
     if not isinstance(source, Dataset) or len(source.wires) < 2:
         return None
-    return next((index for index, (_, type) in enumerate(source.wires) if type.kind != "categorical"), 0)
+    return next((index for index, (_, type) in enumerate(source.wires) if not type.single), 0)
 
 
 def _key(type: Type) -> Key:

@@ -1,6 +1,7 @@
 """The system that a user's task makes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def build(file: TaskFile, settings: Recipe, inputs: Inputs) -> System:
 
     Raises UserError if the file fails, a net does not fit its learner's type, or a source does not fit the data.
     """
-    task = with_nets(file.task(Inputs(inputs.shape, inputs.values)))
+    task = with_nets(file.task(replace(inputs)))
     if "step" in task.equations:
         raise UserError(f"{file.path}: equation step: curves.csv has a column of that name; call it otherwise")
     for learner in task.learners:
@@ -81,7 +82,7 @@ def _some(type: Type) -> Any:
     if type.kind == "product":
         return tuple(map(_some, type.parts))
     if type.kind == "categorical":
-        return torch.full((EXAMPLES, *type.shape), 1 / type.shape[0])
+        return torch.full((EXAMPLES, *type.shape), 1 / type.shape[-1])
     return torch.full((EXAMPLES, *_shape(type)), 0.5 if type.kind == "bernoulli" else 0.0)
 
 

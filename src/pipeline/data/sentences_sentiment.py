@@ -1,0 +1,5 @@
+"""English sentences labelled by sentiment, positive or negative: 20,000 and 5,000 of a grammar with known factors."""
+
+from pipeline.data.sentences.rendering import said
+
+DATASET = said("sentiment")

@@ -1,0 +1,151 @@
+"""Networks on sentences: rows of `length` words, each as probabilities over a vocabulary, (n, length, words).
+
+A word's vector is one of its own plus the mean of those of its pieces, runs of 3 to 5 letters (Bojanowski et al. 2017,
+section 3.2): what is spelt alike ("praised", "praises") begins alike. A word that is a distribution has the mean vector.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, ...]  # length, words
+
+PIECES = (3, 4, 5)  # letters
+
+
+class Vectors(nn.Module):
+    """Probabilities of words to vectors: (..., words) -> (..., width). names: how the words are spelt."""
+
+    def __init__(self, names: Sequence[str], width: int) -> None:
+        super().__init__()
+        shares = spelling(names)
+        self.own = nn.Parameter(0.5 * torch.randn(len(names), width))
+        self.pieces = nn.Parameter(torch.randn(shares.shape[1], width))
+        # Not among the weights: the names tell it.
+        self.register_buffer("shares", shares, persistent=False)
+
+    @property
+    def table(self) -> Tensor:
+        """The vector of each word, (words, width)."""
+        return self.own + self.shares @ self.pieces
+
+    def forward(self, words: Tensor) -> Tensor:
+        return words @ self.table
+
+
+def spelling(names: Sequence[str]) -> Tensor:
+    """How much of each word is of each piece, (words, pieces): rows of length 1, whose pieces begin and end with the word
+    at < and >."""
+    cut = [_pieces(name) for name in names]
+    places = {piece: place for place, piece in enumerate(dict.fromkeys(piece for each in cut for piece in each))}
+    shares = torch.zeros(len(names), len(places))
+    for row, pieces in enumerate(cut):
+        shares[row, [places[piece] for piece in pieces]] = len(pieces) ** -0.5
+    return shares
+
+
+def _pieces(name: str) -> list[str]:
+    marked = f"<{name}>"
+    runs = (marked[at : at + size] for size in PIECES for at in range(len(marked) - size + 1))
+    return list(dict.fromkeys(runs)) or [marked]
+
+
+class ConvolvedWords(nn.Module):
+    """Two convolutions over 3 words, and for each channel the most that any place has: (n, *shape) -> (n, features)."""
+
+    def __init__(self, names: Sequence[str], features: int = 128, reach: int = 3) -> None:
+        super().__init__()
+        self.vectors = Vectors(names, features)
+        self.layers = nn.Sequential(
+            nn.Conv1d(features, features, reach, padding="same"),
+            nn.SiLU(),
+            nn.Conv1d(features, features, reach, padding="same"),
+            nn.SiLU(),
+            nn.AdaptiveMaxPool1d(1),
+            nn.Flatten(),
+            nn.Linear(features, features),
+            nn.SiLU(),
+        )
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.layers(self.vectors(words).transpose(1, 2))
+
+
+class ReadWords(nn.Module):
+    """A recurrent net that reads forwards and backwards, and what both end with: (n, *shape) -> (n, features)."""
+
+    def __init__(self, names: Sequence[str], features: int = 128, width: int = 64) -> None:
+        super().__init__()
+        self.vectors = Vectors(names, width)
+        self.reader = nn.GRU(width, width, batch_first=True, bidirectional=True)
+        self.top = nn.Linear(2 * width, features)
+
+    def forward(self, words: Tensor) -> Tensor:
+        _, last = self.reader(self.vectors(words))
+        return self.top(last.transpose(0, 1).flatten(1))
+
+
+class Around(nn.Module):
+    """What is near: residual convolutions over 3 places, 1, 2, 4, ... apart: (n, width, length) -> the same shape."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(width, width, 3, padding="same", dilation=2**k) for k in range(layers))
+
+    def forward(self, places: Tensor) -> Tensor:
+        for layer in self.layers:
+            places = places + layer(nn.functional.silu(places))
+        return places
+
+
+class Slots(nn.Module):
+    """What a sentence says, wherever it says it: (n, *shape) -> (n, slots, width).
+
+    Each slot is a mean over places, weighted by attention to what is there (Vaswani et al. 2017, section 3.2, with
+    learned queries): words that other words move to the right are found all the same.
+    """
+
+    def __init__(self, names: Sequence[str], slots: int, width: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.vectors = Vectors(names, hidden)
+        self.around = Around(hidden, 2)
+        self.sought = nn.Conv1d(hidden, slots, 1)
+        self.found = nn.Conv1d(hidden, slots * width, 1)
+        self.width = width
+
+    def forward(self, words: Tensor) -> Tensor:
+        places = self.around(self.vectors(words).transpose(1, 2))
+        shares, found = self.sought(places).softmax(-1), self.found(places).unflatten(1, (-1, self.width))
+        return torch.einsum("nkt,nkdt->nkd", shares, found)
+
+
+class SlotWriter(nn.Module):
+    """A value and slots to words: (n, values), (n, slots, width) -> logits (n, *shape).
+
+    A plan, made of all of it, tells each place twice which slots it is to say; the words follow from these and the plan.
+    """
+
+    def __init__(self, shape: Shape, slots: int, width: int, values: int, hidden: int = 96) -> None:
+        super().__init__()
+        length, words = shape
+        self.plan = nn.Sequential(
+            nn.Linear(values + slots * width, 4 * hidden),
+            nn.SiLU(),
+            nn.Linear(4 * hidden, 32 * length),
+            nn.Unflatten(1, (32, length)),
+            nn.Conv1d(32, hidden, 1),
+            Around(hidden, 3),
+        )
+        self.sought = nn.Conv1d(hidden, 2 * slots, 1)
+        self.names = nn.Parameter(0.1 * torch.randn(slots, hidden))
+        self.slots, self.value = nn.Linear(width, hidden), nn.Linear(values, hidden)
+        self.said = nn.Linear(2 * hidden, hidden)
+        self.top = nn.Linear(hidden, words)
+
+    def forward(self, value: Tensor, code: Tensor) -> Tensor:
+        plan = self.plan(torch.cat((value, code.flatten(1)), 1))
+        shares = self.sought(plan).unflatten(1, (2, -1)).softmax(2)
+        said = torch.einsum("nhkt,nkd->nthd", shares, self.slots(code) + self.names).flatten(2)
+        places = plan.transpose(1, 2) + self.said(said) + self.value(value)[:, None]
+        return self.top(places + nn.functional.silu(places))
