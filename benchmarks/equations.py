@@ -112,7 +112,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path())
     arguments = parser.parse_args()
     params, root, folder = load(arguments.root / "params.yaml"), arguments.root, arguments.folder
-    params = params.model_copy(update={"metrics": params.metrics.model_copy(update={"bootstrap": 50, "edits": 2000, "permutations": 19})})
+    params = params.model_copy(
+        update={"metrics": params.metrics.model_copy(update={"bootstrap": 50, "edits": 2000, "permutations": 19})}
+    )
     prepare_device(params.threads)
 
     prepared = root / "data" / "prepared" / DATA
