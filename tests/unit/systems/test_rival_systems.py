@@ -117,7 +117,7 @@ def test_edits_and_samples_are_images(name: str, shape: tuple[int, ...], values:
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_an_edit_depends_on_the_image_and_on_the_value(name: str) -> None:
-    edit = systems.model({"values": list(TINY[1])}, build(name, *TINY)).edit
+    edit = systems.model({"shape": TINY[0], "values": TINY[1]}, build(name, *TINY)).edit
     one, other = torch.rand(2, 1, 1, 16, 16)
     a, b = torch.tensor([0]), torch.tensor([1])
     assert not torch.equal(edit(one, a), edit(one, b))
