@@ -71,7 +71,7 @@ def mixed(inputs: SentenceInputs, share: float = SHARE) -> Term:
     def body(words: Tensor, others: Tensor, chance: Tensor) -> Tensor:
         return torch.where((chance < share).unsqueeze(-1), others, words)
 
-    box = Fixed(f"mixed[{share:g}]", (inputs.S, inputs.S, M), inputs.S, body=body, raw=True)
+    box = Fixed("mixed", (inputs.S, inputs.S, M), inputs.S, body=body, raw=True)
     (s, _), (other, _) = inputs.x, inputs.x.again()
     return box(s, other, Uniform("m", M))
 

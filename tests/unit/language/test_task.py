@@ -61,7 +61,7 @@ def test_refinement_by_equations_keeps_the_others() -> None:
         (lambda: put(s), ["put", "2 inputs", "1"]),
         (lambda: Composite("f", get, put), ["f", "put", "get"]),
         (lambda: sample(s), ["sample", "gaussian"]),
-        (lambda: Type("V", (3, 2), "categorical"), ["V", "(k,)"]),
+        (lambda: Type("V", (), "categorical"), ["V", "(k,)"]),
         (lambda: task(e=equation(get(s), s, mse, trains=get)), ["equation e", "get(s)", "V(3)", "S(4)"]),
         (lambda: task(e=equation(get(s), get(s), mse, trains=get)), ["equation e", "categorical"]),
         (lambda: task(e=equation(get(s), v, cross_entropy, trains=())), ["equation e", "trains nothing"]),
