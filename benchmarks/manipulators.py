@@ -66,7 +66,8 @@ def table(editors: dict[str, Found]) -> str:
     """One row an editor, best writers first, and what real test data have where that is measured."""
     columns = columns_of(next(iter(editors.values())))
     ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
-    real = {to: editors[ordered[0]][key] for key, to in NAMED.items() if key in editors[ordered[0]]}
+    first = editors[ordered[0]]
+    real = {to: first[key] for key, to in NAMED.items() if key in first and to in columns}
     rows = [(name, editors[name]) for name in ordered] + ([("real test data", real)] if real else [])
     lines = ["| system | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(shown(found, key) for key in columns) + " |" for name, found in rows]
@@ -116,7 +117,7 @@ The same put, trained as long, without one of them:
 * **getput** and **undo** are what keeps the rest, and what keeps edits images. Without both, put writes a pattern that get
   takes for the value and no person would: own 1, judged 0, the same whatever the image was. Without getput put may turn the
   style about, since undo only asks for the way back: thick strokes become thin ones. Without undo edits are clean, and
-  lose what the value does not need: the way back is three times as far off.
+  lose what the value does not need: the way back is twice as far off.
 * **a plain get** is the trap. Equations know the image through get alone, and a get that was trained on clean images
   alone is easily pleased: by marks that no person would read. It then reads nearly every edit, and the judge less than half; `collusion_gap` is the difference. The classifier here is made robust (its worst case within a ball of pixels
   is trained too) and careful (stray strokes, fading and cuts cost certainty), and the gap is gone, with the same four
