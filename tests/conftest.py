@@ -11,6 +11,8 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from pipeline import cli
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -124,3 +126,19 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, mnist_raw: Path) -> Work
     made.shrink(limit=3000, steps=6)
     made.commit()
     return made
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `pipeline ARGUMENTS` in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pipeline", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stopped.value.code, out, err
+
+    return run

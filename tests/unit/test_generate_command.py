@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from pipeline import cli, exhibits, pictures, systems
+from pipeline import exhibits, pictures, systems
 from pipeline.data.splits import write_examples
 from pipeline.errors import UserError
 from pipeline.files import write_json
@@ -49,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def run(place: Path, monkeypatch: pytest.MonkeyPatch, command_line):
     """Run `pipeline generate tiny-SYSTEM --how HOW -o out.png` in the project: exit code, output, errors."""
     monkeypatch.chdir(place)
     monkeypatch.setattr(exhibits, "MEASURED", 100)
@@ -57,12 +56,7 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     (place / "out.png").unlink(missing_ok=True)
 
     def run(system: str, how: str, *more: str) -> tuple[int, str, str]:
-        words = ["generate", f"tiny-{system}", "--how", how, "-o", "out.png", *more]
-        monkeypatch.setattr(sys, "argv", ["pipeline", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
+        return command_line("generate", f"tiny-{system}", "--how", how, "-o", "out.png", *more)
 
     return run
 

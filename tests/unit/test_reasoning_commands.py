@@ -1,24 +1,11 @@
 """`pipeline count` and `pipeline implies`: what they print, and their exit codes."""
 
-import sys
-
 import pytest
-
-from pipeline import cli
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command line: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pipeline", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return run
+def run(command_line):
+    return command_line
 
 
 @pytest.mark.parametrize(

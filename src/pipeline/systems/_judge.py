@@ -11,6 +11,7 @@ value counts as read where it is over half way from chance to certainty. Both si
 the Frechet distance, and are to be of what images show.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pydantic
@@ -22,6 +23,7 @@ from pipeline.language import (
     Learner,
     Normal,
     Phase,
+    Term,
     Type,
     bernoulli_nll,
     constant,
@@ -43,22 +45,35 @@ class Settings(Recipe):
 
 def judge(settings: Settings, inputs: Inputs, module: nn.Module) -> System:
     """module: images -> the features, (n, settings.features)."""
-    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", ())
-    features = Learner("features", (S,), F, module)
-    head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
-    read = Composite("judge", features, head)
-    seen = nn.Sequential(Features(inputs.shape, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
-    guard = Learner("guard", (S,), replace(G, kind="bernoulli"), seen)
-
-    R, C, A = Type("R", (2,)), Type("C", (3,)), Type("A", ())
+    S, R, C, A = inputs.S, Type("R", (2,)), Type("C", (3,)), Type("A", ())
     shift = Fixed("shift", (S, R), S, body=lambda images, offsets: shifted(images, offsets, 1.0, "border"))
     grain = Fixed("grain", (S, S, A), S, body=lambda *given: grainy(*given, most=0.1))
     degrade = Fixed("degrade", (S, S, C), S, body=degraded)
 
-    s, v = inputs.x
+    s, _ = inputs.x
     moved = shift(s, Normal("offset", R))
     like = grain(moved, Normal("noise", S), Normal("amount", A))
     poor = degrade(moved, Normal("snow", S), Normal("chance", C))
+    return guarded(settings, inputs, module, lambda: Features(inputs.shape, settings.guard), like, poor)
+
+
+def guarded(
+    settings: Settings, inputs: Inputs, module: nn.Module, watch: Callable[[], nn.Module], like: Term, poor: Term
+) -> System:
+    """The classifier and the guard, by the three equations above, whatever the data are.
+
+    module: of the classifier, to the features (n, settings.features); watch: makes that of the guard, to (n,
+    settings.guard); like, poor: the examples of x as they are shown, and what spoils them.
+    """
+    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", ())
+    features = Learner("features", (S,), F, module)
+    head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
+    read = Composite("judge", features, head)
+    # Made after head: the order in which nets are made is part of what a seed means.
+    seen = nn.Sequential(watch(), nn.Linear(settings.guard, 1), nn.Flatten(0))
+    guard = Learner("guard", (S,), replace(G, kind="bernoulli"), seen)
+
+    _, v = inputs.x
     careful = task(
         classify=equation(read(like), v, cross_entropy, trains=read),
         real=equation(guard(like), constant(1, G), bernoulli_nll, trains=guard),

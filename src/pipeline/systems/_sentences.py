@@ -12,27 +12,15 @@ As for pictures (`_judge`), what is read is g judge(s) + (1 - g) uniform, with g
 data. Some mixed sentences are sentences like the data, so g is not quite 1.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.language import (
-    Composite,
-    Fixed,
-    Learner,
-    Phase,
-    Term,
-    Type,
-    Uniform,
-    bernoulli_nll,
-    constant,
-    cross_entropy,
-    equation,
-    task,
-)
+from pipeline.language import Fixed, Term, Type, Uniform
 from pipeline.nets.sentences import ReadWords
-from pipeline.systems.base import Inputs, Recipe, System, TaskError
+from pipeline.systems import _judge
+from pipeline.systems.base import Inputs, System, TaskError
 
 SHARE = 0.3  # of the places of a mixed sentence are another's
 
@@ -49,12 +37,6 @@ class SentenceInputs(Inputs):
     @property
     def S(self) -> Type:
         return Type("S", self.shape, "categorical")
-
-    def bound(self, images: Tensor, labels: Tensor) -> "SentenceInputs":
-        """The same with examples: sentences (n, length) of integers, labels (n,) int64."""
-        copy = replace(self)
-        object.__setattr__(copy, "x", self.x.bind(images, labels))
-        return copy
 
 
 def expected(inputs: Inputs) -> SentenceInputs:
@@ -76,30 +58,7 @@ def mixed(inputs: SentenceInputs, share: float = SHARE) -> Term:
     return box(s, other, Uniform("m", M))
 
 
-def judge(settings: Recipe, inputs: SentenceInputs, module: nn.Module) -> System:
-    """module: words -> the features, (n, settings.features); settings: those of `_judge`."""
-    S, V, F, G = inputs.S, inputs.V, Type("F", (settings.features,)), Type("G", ())
-    features = Learner("features", (S,), F, module)
-    head = Learner("head", (F,), V, nn.Linear(settings.features, len(inputs.values)))
-    read = Composite("judge", features, head)
-    seen = nn.Sequential(ReadWords(inputs.words, settings.guard), nn.Linear(settings.guard, 1), nn.Flatten(0))
-    guard = Learner("guard", (S,), replace(G, kind="bernoulli"), seen)
-
-    s, v = inputs.x
-    careful = task(
-        classify=equation(read(s), v, cross_entropy, trains=read),
-        real=equation(guard(s), constant(1, G), bernoulli_nll, trains=guard),
-        degraded=equation(guard(mixed(inputs)), constant(0, G), bernoulli_nll, trains=guard),
-    )
-
-    def classify(words: Tensor) -> Tensor:
-        like = guard.apply(words).sigmoid()[:, None]
-        return like * read.apply(words).exp() + (1 - like) / len(inputs.values)
-
-    return System(
-        task=careful,
-        phases=(Phase("fit", careful, settings.steps),),
-        kept=(features, head, guard),
-        classify=classify,
-        features=features.apply,
-    )
+def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) -> System:
+    """module: words -> the features, (n, settings.features)."""
+    s, _ = inputs.x
+    return _judge.guarded(settings, inputs, module, lambda: ReadWords(inputs.words, settings.guard), s, mixed(inputs))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 import pydantic
 from torch import Tensor
@@ -53,9 +53,9 @@ class Inputs:
     def V(self) -> Type:
         return Type("V", (len(self.values),), "categorical")
 
-    def bound(self, images: Tensor, labels: Tensor) -> "Inputs":
-        """The same with examples: images (n, *shape) uint8, labels (n,) int64."""
-        copy = Inputs(self.shape, self.values)
+    def bound(self, images: Tensor, labels: Tensor) -> Self:
+        """The same with examples: images (n, *shape) uint8, or tokens of sentences (n, length); labels (n,) int64."""
+        copy = replace(self)
         object.__setattr__(copy, "x", self.x.bind(images, labels))
         return copy
 
