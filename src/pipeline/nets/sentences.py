@@ -19,30 +19,33 @@ class Vectors(nn.Module):
 
     def __init__(self, names: Sequence[str], width: int) -> None:
         super().__init__()
-        shares = spelling(names)
+        places, starts, shares = spelling(names)
         self.own = nn.Parameter(0.5 * torch.randn(len(names), width))
-        self.pieces = nn.Parameter(torch.randn(shares.shape[1], width))
+        self.pieces = nn.Parameter(torch.randn(int(places.max()) + 1, width))
         # Not among the weights: the names tell it.
-        self.register_buffer("shares", shares, persistent=False)
+        for name, told in (("places", places), ("starts", starts), ("shares", shares)):
+            self.register_buffer(name, told, persistent=False)
 
     @property
     def table(self) -> Tensor:
         """The vector of each word, (words, width)."""
-        return self.own + self.shares @ self.pieces
+        bags = nn.functional.embedding_bag(
+            self.places, self.pieces, self.starts, mode="sum", per_sample_weights=self.shares
+        )
+        return self.own + bags
 
     def forward(self, words: Tensor) -> Tensor:
         return words @ self.table
 
 
-def spelling(names: Sequence[str]) -> Tensor:
-    """How much of each word is of each piece, (words, pieces): rows of length 1, whose pieces begin and end with the word
-    at < and >."""
+def spelling(names: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    """The pieces of all words, one after another, by number (m,), where each word's start (words,), and how much each word
+    is of each of its pieces (m,): the shares of a word have length 1. Pieces begin and end with the word at < and >."""
     cut = [_pieces(name) for name in names]
-    places = {piece: place for place, piece in enumerate(dict.fromkeys(piece for each in cut for piece in each))}
-    shares = torch.zeros(len(names), len(places))
-    for row, pieces in enumerate(cut):
-        shares[row, [places[piece] for piece in pieces]] = len(pieces) ** -0.5
-    return shares
+    numbers: dict[str, int] = {}
+    places = torch.tensor([numbers.setdefault(piece, len(numbers)) for pieces in cut for piece in pieces])
+    counts = torch.tensor([len(pieces) for pieces in cut])
+    return places, counts.cumsum(0) - counts, counts.repeat_interleave(counts) ** -0.5
 
 
 def _pieces(name: str) -> list[str]:
@@ -149,3 +152,43 @@ class SlotWriter(nn.Module):
         said = torch.einsum("nhkt,nkd->nthd", shares, self.slots(code) + self.names).flatten(2)
         places = plan.transpose(1, 2) + self.said(said) + self.value(value)[:, None]
         return self.top(places + nn.functional.silu(places))
+
+
+class NextWord(nn.Module):
+    """Each word, from those before it, by a recurrent net: (n, *shape) -> logits (n, *shape)."""
+
+    def __init__(self, names: Sequence[str], width: int = 96) -> None:
+        super().__init__()
+        self.vectors = Vectors(names, width)
+        self.reader = nn.GRU(width, width, batch_first=True)
+        self.top = nn.Linear(width, len(names))
+
+    def forward(self, words: Tensor) -> Tensor:
+        before = nn.functional.pad(self.vectors(words)[:, :-1], (0, 0, 1, 0))
+        return self.top(self.reader(before)[0])
+
+
+class Rewriter(nn.Module):
+    """A sentence and the value to write into it: (n, *shape), (n, values) -> logits (n, *shape).
+
+    Place by place: a word is kept, or another is said in its stead that what is near asks for, with a probability that is
+    told of each place too. So what needs no change stays as it is without being learned.
+    """
+
+    def __init__(self, names: Sequence[str], values: int, width: int = 96) -> None:
+        super().__init__()
+        self.vectors = Vectors(names, width)
+        self.value = nn.Linear(values, width)
+        self.around = Around(width, 3)
+        self.other = nn.Conv1d(width, width, 1)
+        self.changed = nn.Conv1d(width, 1, 1)
+
+    def forward(self, words: Tensor, value: Tensor) -> Tensor:
+        table = self.vectors.table
+        places = self.around((words @ table).transpose(1, 2) + self.value(value)[:, :, None])
+        other = (self.other(places).transpose(1, 2) @ table.T / table.shape[1] ** 0.5).log_softmax(-1)
+        changed = self.changed(places).transpose(1, 2)
+        # In logarithms, so that a loss can tell a net that is sure to keep a word that another was due. To words that are
+        # drawn, not given, a gradient comes back through the first of them, which would be without bound.
+        kept = nn.functional.logsigmoid(-changed) + words.clamp_min(1e-6).log()
+        return torch.logaddexp(kept, nn.functional.logsigmoid(changed) + other)

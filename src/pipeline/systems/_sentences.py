@@ -1,6 +1,7 @@
 """What systems on sentences share: the data as they see them, and what spoils a sentence.
 
     mixed(s, s', m)     s with the words of s' at the places where m, uniform in 0..1, is below a share
+    surprise(q, s)      minus the log-probability of a word of s under q, the mean over its places, in nats
 
 A judge of sentences is a classifier, and a guard that tells sentences like the data from mixed ones:
 
@@ -12,15 +13,34 @@ As for pictures (`_judge`), what is read is g judge(s) + (1 - g) uniform, with g
 data. Some mixed sentences are sentences like the data, so g is not quite 1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import pydantic
 import torch
 from torch import Tensor, nn
 
-from pipeline.language import Fixed, Term, Type, Uniform
+from pipeline.language import (
+    Composite,
+    Equation,
+    Fixed,
+    Learner,
+    R,
+    Term,
+    Type,
+    Uniform,
+    cross_entropy,
+    equation,
+    pair,
+    sliced_wasserstein,
+    smoothed_cross_entropy,
+    straight_through,
+    unbiased_mmd,
+)
+from pipeline.language.terms import Wireable
 from pipeline.nets.sentences import ReadWords
-from pipeline.systems import _judge
-from pipeline.systems.base import Inputs, System, TaskError
+from pipeline.systems import _judge, manipulator
+from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
 SHARE = 0.3  # of the places of a mixed sentence are another's
 
@@ -58,7 +78,67 @@ def mixed(inputs: SentenceInputs, share: float = SHARE) -> Term:
     return box(s, other, Uniform("m", M))
 
 
+def surprise(inputs: SentenceInputs) -> Fixed:
+    """See above: S x S -> R."""
+
+    def body(guess: Tensor, words: Tensor) -> Tensor:
+        return -(words.exp() * guess).sum(2).mean(1)
+
+    return Fixed("surprise", (inputs.S, inputs.S), R, body=body, raw=True)
+
+
 def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) -> System:
     """module: words -> the features, (n, settings.features)."""
     s, _ = inputs.x
     return _judge.guarded(settings, inputs, module, lambda: ReadWords(inputs.words, settings.guard), s, mixed(inputs))
+
+
+class Weights(Recipe):
+    """temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy of putget; reading: its
+    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; rehearsal: the share of the
+    steps that are of the first equations alone."""
+
+    learning_rate: float = pydantic.Field(default=3e-3, gt=0)
+    temperature: float = pydantic.Field(default=1.0, gt=0)
+    smoothing: float = pydantic.Field(default=0.1, ge=0, lt=1)
+    reading: float = pydantic.Field(default=3.0, gt=0)
+    reconstruction: float = pydantic.Field(default=5.0, gt=0)
+    law: float = pydantic.Field(default=20.0, gt=0)
+    typical: float = pydantic.Field(default=5.0, gt=0)
+    rehearsal: float = pydantic.Field(default=0.4, gt=0, lt=1)
+
+
+def reader(given: System | None) -> Composite:
+    """The classifier that the manipulator starts from, in two parts."""
+    get = manipulator.reader(given)
+    if not isinstance(get, Composite):
+        raise TaskError("law matching needs a classifier in parts: features, then a head")
+    return get
+
+
+def equations(
+    settings: Weights,
+    inputs: SentenceInputs,
+    get: Composite,
+    put: Callable[[Wireable, Wireable], Term],
+    trains: tuple[Learner, ...],
+    speech: Learner,
+) -> tuple[dict[str, Equation], Term, Term]:
+    """All equations but `repair`, of the learners `trains` that put is made of; what is said of s, and the value of it."""
+    (s, v), (real, a) = inputs.x, inputs.x.again()
+    features, word = get.parts[0], settings.reconstruction / inputs.shape[0]
+    said, cost = straight_through(settings.temperature)(put(s, a)), surprise(inputs)
+    reading, like = smoothed_cross_entropy(settings.smoothing), pair(features(real), a)
+    usual = cost(speech(real), real)
+    made = {
+        "classify": equation(get(s), v, cross_entropy, trains=get),
+        "putget": equation(get(said), a, reading, trains=trains, weight=settings.reading),
+        "getput": equation(put(s, get(s)), s, cross_entropy, trains=trains, weight=word),
+        "undo": equation(put(said, get(s)), s, cross_entropy, trains=trains, weight=word),
+        "law": equation(pair(features(said), a), like, unbiased_mmd, trains=trains, weight=settings.law),
+        "speaks": equation(speech(s), s, cross_entropy, trains=speech, weight=1 / inputs.shape[0]),
+        "typical": equation(
+            cost(speech(said), said), usual, sliced_wasserstein(1), trains=trains, weight=settings.typical
+        ),
+    }
+    return made, said, a

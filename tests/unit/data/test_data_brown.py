@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.data import fetching
+from pipeline.data import brown_tense, fetching, find
 from pipeline.data.base import Source
-from pipeline.data.sentences import brown, common
+from pipeline.data.sentences import UNK, brown, common
 from pipeline.data.sentences.brown import Tagged
 from pipeline.errors import UserError
 from tests.conftest import kept
@@ -116,4 +116,18 @@ def test_the_real_corpus_has_as_many_sentences_as_the_manual_says(real: Path) ->
     assert (len(every), labels.bincount().tolist()) == (23_281, [10_771, 5_653])
     assert {sentence.category for sentence in sentences} == set(brown.CATEGORIES.values())
     assert all(4 <= len(sentence.words) == len(sentence.tags) <= 16 for sentence in every)
-    assert common((sentence.words for sentence in sentences), 3) == (".", "the", ",")
+    assert common((sentence.words for sentence in every), len(brown.COMMON)) == brown.COMMON
+    assert brown.COMMON[:3] == (".", "the", ",")
+
+
+def test_a_sample_of_the_real_corpus_is_for_training_or_the_test(real: Path) -> None:
+    (words, labels), (_, test_labels) = find("brown_tense").DATASET.decode(real)
+    assert (len(labels), len(test_labels)) == (9_585, 2_541)
+    assert (words == UNK).sum(1).max() == brown_tense.STRANGE
+
+
+def test_a_sentence_is_used_if_its_tokens_tell_the_tense(corpus: Path) -> None:
+    (corpus / "ca01").write_text("He/pps was/bedz here/rn ./.\nHe/pps vacillated/vbd there/rb ./.\n")
+    words, labels = brown_tense.examples(corpus, ["ca01"])
+    assert brown_tense.VOCABULARY.decode(words.long()) == [("he", "was", "here", ".")]
+    assert labels.tolist() == [0]

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from pipeline.nets.sentences import ConvolvedWords, ReadWords, Slots, SlotWriter, Vectors, spelling
+from pipeline.nets.sentences import (
+    ConvolvedWords,
+    NextWord,
+    ReadWords,
+    Rewriter,
+    Slots,
+    SlotWriter,
+    Vectors,
+    spelling,
+)
 
 NAMES = ("<pad>", "praise", "praised", "soup", "a")
 SHAPE = (6, len(NAMES))
@@ -14,7 +23,9 @@ def words(*rows: list[int]) -> torch.Tensor:
 
 
 def test_words_spelt_alike_share_their_pieces() -> None:
-    shares = spelling(NAMES)
+    places, starts, each = spelling(NAMES)
+    shares = torch.zeros(len(NAMES), int(places.max()) + 1)
+    shares[torch.bucketize(torch.arange(len(places)), starts, right=True) - 1, places] = each
     torch.testing.assert_close(shares.square().sum(1), torch.ones(len(NAMES)))
     alike = shares @ shares.T
     assert alike[1, 2] > 0.5
@@ -50,3 +61,38 @@ def test_what_is_said_goes_into_slots_and_out_again() -> None:
     logits = writer(value, code)
     assert logits.shape == (1, *SHAPE)
     assert all(each.abs().sum() > 0 for each in torch.autograd.grad(logits.square().sum(), (value, code)))
+
+
+def test_the_next_word_is_told_by_those_before_it() -> None:
+    torch.manual_seed(0)
+    net = NextWord(NAMES, 8)
+    one, other = net(words([1, 2, 3, 4, 0, 0], [1, 2, 4, 4, 0, 0]))
+    assert one.shape == SHAPE
+    torch.testing.assert_close(one[:3], other[:3])
+    assert not torch.allclose(one[3:], other[3:], atol=1e-4)
+
+
+def rewriter(sure: float) -> Rewriter:
+    """One that changes all words alike, as surely as the logit says."""
+    torch.manual_seed(0)
+    net = Rewriter(NAMES, 2, 8)
+    torch.nn.init.zeros_(net.changed.weight)
+    torch.nn.init.constant_(net.changed.bias, sure)
+    return net
+
+
+def test_words_are_kept_or_another_is_said_in_their_place() -> None:
+    given, value = words([1, 2, 3, 4, 0, 0]), torch.tensor([[1.0, 0.0]])
+    torch.testing.assert_close(rewriter(-30.0)(given, value).softmax(-1), given, atol=1e-4, rtol=0)
+    another = rewriter(30.0)
+    assert another(given, value).shape == (1, *SHAPE)
+    assert not torch.allclose(another(given, value).softmax(-1), given, atol=0.1)
+    assert not torch.allclose(another(given, value), another(given, value.flip(1)), atol=1e-4), "it tells the value"
+
+
+def test_a_loss_can_tell_that_a_word_should_not_have_been_kept() -> None:
+    """Sure as the net is to keep it: all but one time in twenty thousand."""
+    net, given = rewriter(-10.0), words([1, 2, 3, 4, 0, 0])
+    said = net(given, torch.tensor([[1.0, 0.0]])).log_softmax(-1)
+    (gradient,) = torch.autograd.grad(said[0, 0, 2], net.changed.bias)
+    assert float(gradient) > 0.5

@@ -1,5 +1,6 @@
 """Systems on sentences: built, trained a little, saved and loaded, and refused where the data are of another kind."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from pipeline import data, systems
 from pipeline.data.sentences import ENGLISH, PAD
 from pipeline.language import Draws, TaskError, compile_task
-from pipeline.systems._sentences import SentenceInputs, mixed
+from pipeline.systems._sentences import SentenceInputs, mixed, surprise
 from pipeline.systems.base import Inputs
 from pipeline.training import Run
 
@@ -63,19 +64,34 @@ def test_judges_of_sentences_are_not_built_as_the_classifier_is() -> None:
     assert reach["judge_1"].layers[0].kernel_size != reach["sentence_classifier"].layers[0].kernel_size
 
 
-def test_the_manipulator_is_the_complement_form_and_its_edits_are_tokens(tmp_path: Path) -> None:
-    built = trained(MANIPULATOR, tmp_path)
-    game = ["real", "made", "like"]
-    assert list(built.task.equations) == ["classify", "putget", "getput", "undo", "keep", "free", *game]
-    assert [phase.name for phase in built.phases] == ["rebuild", "fit"]
-    assert {learner.name for phase in built.phases for learner in phase.task.trained} == {"comp", "rec", "critic"}
+@pytest.mark.parametrize(
+    ("name", "more", "first", "trained_nets"),
+    [
+        ("sentence_manipulator", ["repair"], ["repair", "speaks"], {"put"}),
+        (
+            "complement_sentence_manipulator",
+            ["keep", "independent"],
+            ["getput", "independent", "speaks"],
+            {"comp", "rec"},
+        ),
+    ],
+)
+def test_manipulators_are_four_equations_and_fluent_and_their_edits_are_tokens(
+    name: str, more: list[str], first: list[str], trained_nets: set[str], tmp_path: Path
+) -> None:
+    config = {**MANIPULATOR, "system": name}
+    built = trained(config, tmp_path)
+    fluent = ["law", "speaks", "typical"]
+    assert list(built.task.equations) == ["classify", "putget", "getput", "undo", *fluent, *more]
+    assert list(built.phases[0].task.equations) == first
+    assert {net.name for phase in built.phases for net in phase.task.trained} == {*trained_nets, "speech"}
     folder = tmp_path / "model"
     folder.mkdir()
-    systems.save(folder, MANIPULATOR, built)
+    systems.save(folder, config, built)
     model = systems.load(folder)
     edits = model.edit(TOKENS.long(), torch.zeros(16, dtype=torch.int64))
     assert (edits.dtype, edits.shape) == (torch.int64, TOKENS.shape)
-    assert torch.equal(edits, systems.model(MANIPULATOR, built).edit(TOKENS.long(), torch.zeros(16, dtype=torch.int64)))
+    assert torch.equal(edits, systems.model(config, built).edit(TOKENS.long(), torch.zeros(16, dtype=torch.int64)))
     ENGLISH.vocabulary.decode(edits)
     assert ((edits == PAD).cumsum(1) > 0).eq(edits == PAD).all(), "nothing after the end"
 
@@ -85,12 +101,12 @@ def test_sentences_are_learned_by_their_equations() -> None:
     config = {**MANIPULATOR, "settings": {**SETTINGS, "steps": 60}}
     built = systems.build(config, systems.inputs_of(config).bound(TOKENS, LABELS))
     (move,) = compile_task(built.phases[0].task).moves
-    before = float(move.losses(Draws(0, 0, 16))["getput"].detach())
+    before = float(move.losses(Draws(0, 0, 16))["repair"].detach())
     optimiser = torch.optim.Adam([p for learner in move.learners for p in learner.parameters], lr=3e-3)
     for step in range(60):
         move.backward(move.losses(Draws(0, step, 16)))
         optimiser.step()
-    assert float(move.losses(Draws(0, 0, 16))["getput"].detach()) < before / 2
+    assert float(move.losses(Draws(0, 0, 16))["repair"].detach()) < before / 2
 
 
 def test_a_mixed_sentence_has_a_share_of_anothers_words() -> None:
@@ -102,12 +118,23 @@ def test_a_mixed_sentence_has_a_share_of_anothers_words() -> None:
     assert float((share < 0.3).float().mean()) == pytest.approx(0.3, abs=0.02)
 
 
+def test_surprise_is_the_mean_of_what_each_word_costs() -> None:
+    inputs = systems.inputs_of(ABOUT)
+    length, words = inputs.shape
+    certain = torch.nn.functional.one_hot(TOKENS.long(), words).float()
+    even = torch.full((16, length, words), -math.log(words))
+    torch.testing.assert_close(surprise(inputs).apply(even, certain.log()), torch.full((16,), math.log(words)))
+    sure = torch.lerp(even.exp(), certain, 0.9).log()
+    wanted = -math.log(0.9 + 0.1 / words)
+    torch.testing.assert_close(surprise(inputs).apply(sure, certain.log()), torch.full((16,), wanted))
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
         (
             {**ABOUT, "system": "classifier"},
-            "system classifier is for images; for sentences there are judge_1, judge_2",
+            "system classifier is for images; for sentences there are complement_sentence_manipulator, judge_1",
         ),
         ({**ABOUT, "system": "conditional_vae"}, "system conditional_vae is for images; for sentences there are"),
         (
@@ -123,5 +150,5 @@ def test_data_of_another_kind_are_refused(config: dict, words: str) -> None:
 
 
 def test_settings_out_of_range_are_named() -> None:
-    with pytest.raises(Exception, match="rebuilding"):
-        systems.settings("sentence_manipulator", {**SETTINGS, "rebuilding": 1.0})
+    with pytest.raises(Exception, match="rehearsal"):
+        systems.settings("sentence_manipulator", {**SETTINGS, "rehearsal": 1.0})

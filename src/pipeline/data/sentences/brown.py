@@ -1,4 +1,4 @@
-"""The Brown corpus: 500 samples of American prose of 1961, each word tagged (Francis and Kucera); not a data set yet.
+"""The Brown corpus: 500 samples of American prose of 1961, each word tagged (Francis and Kucera).
 
 What can be read from the tags, and so labels a sentence, is its tense. Some forms of verbs tell one (vbd, bedz, ...:
 past; vbz, bez, ...: present), others none: after will, can or to, or as in "they go", whose tag is that of "to go". A
@@ -58,6 +58,10 @@ SOURCE = Source(
 )
 
 
+# Those that occur most often in the corpus, the commonest first.
+COMMON = tuple(Path(__file__).with_name("brown.words").read_text(encoding="ascii").split())
+
+
 @dataclass(frozen=True)
 class Tagged:
     """words: in lower case, and punctuation marks; tags: one each, as the corpus has them; category: of CATEGORIES."""
@@ -72,14 +76,15 @@ def fetch(target: Path) -> None:
     bring("brown", SOURCE, target)
 
 
-def decode(folder: Path, shortest: int = SHORTEST, longest: int = LONGEST) -> list[Tagged]:
-    """The sentences of so many words, marks counted, of a folder that `fetch` made, in the order of the corpus.
+def decode(folder: Path, shortest: int = SHORTEST, longest: int = LONGEST, samples: Iterable[str] = ()) -> list[Tagged]:
+    """The sentences of so many words, marks counted, of a folder that `fetch` made: of these samples, of all if none
+    is named.
 
     Headlines are left out, and of sentences with the same words all but the first. Raises UserError that names the file
     if one is missing or damaged.
     """
     found: dict[Words, Tagged] = {}
-    for name in SOURCE.files:
+    for name in samples or SOURCE.files:
         for sentence in _sample(folder / name):
             if shortest <= len(sentence.words) <= longest and not any("-hl" in tag for tag in sentence.tags):
                 found.setdefault(sentence.words, sentence)
