@@ -1,18 +1,26 @@
 """The page on manipulators: what each equation does, and the figures of studies/manipulators, as measured.
 
-    python -m benchmarks.manipulators docs/manipulators.md
+    python -m benchmarks.manipulators docs/manipulators.md [--draw]
 
 The tables are read from studies/manipulators/metrics (`dvc repro studies/manipulators/dvc.yaml`) and from
-docs/manipulators/equations.md (`python -m benchmarks.equations docs/manipulators`).
+docs/manipulators/equations.md (`python -m benchmarks.equations docs/manipulators`). --draw: first edit some test examples
+by each of the study's champions, into docs/manipulators/DATA.png, or DATA.md where they are sentences; the page shows what
+is there. This takes the prepared data of the study, and seconds.
 """
 
 import argparse
 from pathlib import Path
 
+import torch
+
+from pipeline import data, exhibits, pictures, systems
+from pipeline.data.sentences import MARKS, Vocabulary
 from pipeline.files import read_json, write_text
+from pipeline.params import Params, load
 
 STUDY = Path("studies", "manipulators")
 EQUATIONS = Path("docs", "manipulators", "equations.md")
+DRAWN = Path("docs", "manipulators")
 Found = dict[str, float]
 
 # Columns by what a data set has: photographs have style probes, rendered data the truth.
@@ -51,27 +59,76 @@ NAMED = {
 }
 
 
-def tables(study: Path) -> str:
-    """A table for every data set that the study has measured editors on."""
-    parts = []
+def tables(study: Path, drawn: Path) -> str:
+    """A table for every data set that the study has measured editors on, and some edits where there are any."""
+    params, parts = load(study / "params.yaml"), []
     for folder in sorted((study / "metrics").iterdir()):
         rows = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
         editors = {name: found for name, found in rows.items() if "write_accuracy" in found}
         if editors:
-            parts.append(f"### {folder.name}\n\n{table(editors)}")
+            parts += [
+                f"### {folder.name}",
+                table(editors, steps_of(folder.name, params)),
+                *examples(folder.name, drawn),
+            ]
     return "\n\n".join(parts)
 
 
-def table(editors: dict[str, Found]) -> str:
+def steps_of(dataset: str, params: Params) -> dict[str, int]:
+    """Of each system on a data set, how many steps it is trained."""
+    return {each.system: each.settings["steps"] for each in params.experiments.values() if each.data == dataset}
+
+
+def table(editors: dict[str, Found], steps: dict[str, int]) -> str:
     """One row an editor, best writers first, and what real test data have where that is measured."""
     columns = columns_of(next(iter(editors.values())))
     ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
     first = editors[ordered[0]]
     real = {to: first[key] for key, to in NAMED.items() if key in first and to in columns}
-    rows = [(name, editors[name]) for name in ordered] + ([("real test data", real)] if real else [])
-    lines = ["| system | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(shown(found, key) for key in columns) + " |" for name, found in rows]
+    rows = [(name, f"{steps[name]:,}", editors[name]) for name in ordered]
+    rows += [("real test data", "", real)] if real else []
+    lines = ["| system | steps | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    lines += [
+        f"| {name} | {taken} | " + " | ".join(shown(found, key) for key in columns) + " |"
+        for name, taken, found in rows
+    ]
     return "\n".join(lines)
+
+
+def examples(dataset: str, drawn: Path) -> list[str]:
+    """What the page shows of a champion's edits."""
+    text, picture = drawn / f"{dataset}.md", drawn / f"{dataset}.png"
+    if text.exists():
+        return [text.read_text(encoding="utf-8").strip()]
+    return (
+        [f"![Test images of {dataset}, and each with every value written]({drawn.name}/{picture.name})"]
+        if picture.exists()
+        else []
+    )
+
+
+def draw(study: Path, drawn: Path) -> None:
+    """Edits by every champion, as pictures or sentences."""
+    for config in sorted(study.glob("champions/*/*/config.json")):
+        model, dataset = systems.load(config.parent), config.parent.parent.name
+        if "words" in model.config:
+            write_text(drawn / f"{dataset}.md", rewritten(model, study))
+        else:
+            request = exhibits.Request("styles", count=8)
+            pictures.save(exhibits.show(exhibits.Subject(model, study), request), drawn / f"{dataset}.png")
+
+
+def rewritten(model: systems.Model, study: Path, count: int = 6) -> str:
+    """A table of test sentences and their edits to another value."""
+    words, values = model.config["words"], model.config["values"]
+    known = Vocabulary(tuple(words[len(MARKS) :]), model.config["shape"][0])
+    held = data.load(study / "data" / "prepared" / model.config["data"], "test")
+    sentences, labels = held.inputs[:count], held.labels[:count]
+    targets = (labels + 1 + torch.arange(count) % (len(values) - 1)) % len(values)
+    said = zip(known.decode(sentences), known.decode(model.edit(sentences, targets)), targets.tolist(), strict=True)
+    lines = ["| test sentence | to | edit |", "|---|---|---|"]
+    lines += [f"| {' '.join(one)} | {values[target]} | {' '.join(other)} |" for one, other, target in said]
+    return "\n".join(lines) + "\n"
 
 
 def columns_of(found: Found) -> tuple[str, ...]:
@@ -139,6 +196,8 @@ the equations, `--draw OUT.svg` draws them.
 | `matched_manipulator` | `law`: edits to a look, to get, like real images of a | nearer to the data |
 | `sampling_manipulator` | the complement form, `law`, `independent`: the rest tells nothing of the value; a prior of codes | the best editor here, and samples from noise |
 | `symmetric_manipulator` | two types of images that share a complement | translation between two sorts of images without pairs |
+| `sentence_manipulator` | `repair`: what is spoiled is put right; `law`; `typical`: edits are as likely sentences as real ones | values that are said by other words in the same places |
+| `complement_sentence_manipulator` | the complement form, `law`, `independent`, `typical` | values that take more words, or fewer |
 
 How many functions solve them is counted, not guessed (`pipeline count manipulator --fibres 2,2,2`): with three values of two
 images each, {lens} lenses, {undo} of which undo, {putput} of which satisfy PutPut.
@@ -186,12 +245,15 @@ settings: studies/manipulators/params.yaml; seed 0, one thread.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
+    parser.add_argument("--draw", action="store_true", help="edit test examples by the study's champions first")
     arguments = parser.parse_args()
+    if arguments.draw:
+        draw(STUDY, DRAWN)
     write_text(
         arguments.file,
         TEXT.format(
             equations=EQUATIONS.read_text(encoding="utf-8").strip(),
-            tables=tables(STUDY),
+            tables=tables(STUDY, DRAWN),
             lens=4096,
             undo=8,
             putput=4,
