@@ -9,14 +9,16 @@ is there. This takes the prepared data of the study, and seconds.
 """
 
 import argparse
+import html
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from ruamel.yaml import YAML
 
-from pipeline import data, exhibits, pictures, systems
-from pipeline.data.sentences import MARKS, Vocabulary
+from pipeline import data, exhibits, pictures, systems, texts
 from pipeline.files import read_json, write_text
-from pipeline.params import Params, load
 
 STUDY = Path("studies", "manipulators")
 EQUATIONS = Path("docs", "manipulators", "equations.md")
@@ -49,6 +51,7 @@ WRITTEN = (
     "collusion_gap",
     "preservation_other_accuracy",
     "exact_edit",
+    "bleu_source",
     "perplexity_ratio",
     "putput_word_error",
 )
@@ -61,27 +64,33 @@ NAMED = {
 
 def tables(study: Path, drawn: Path) -> str:
     """A table for every data set that the study has measured editors on, and some edits where there are any."""
-    params, parts = load(study / "params.yaml"), []
+    lock, parts = YAML(typ="safe").load(study / "dvc.lock"), []
     for folder in sorted((study / "metrics").iterdir()):
         rows = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
         editors = {name: found for name, found in rows.items() if "write_accuracy" in found}
         if editors:
             parts += [
                 f"### {folder.name}",
-                table(editors, steps_of(folder.name, params)),
+                table(editors, steps_of(folder.name, lock)),
                 *examples(folder.name, drawn),
             ]
     return "\n\n".join(parts)
 
 
-def steps_of(dataset: str, params: Params) -> dict[str, int]:
-    """Of each system on a data set, how many steps it is trained."""
-    return {each.system: each.settings["steps"] for each in params.experiments.values() if each.data == dataset}
+def steps_of(dataset: str, lock: dict[str, Any]) -> dict[str, int]:
+    """Of each system on a data set, how many steps it was trained: what DVC's lock says of the stage."""
+    found = {}
+    for name, stage in lock["stages"].items():
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+            where, _, system = key.removeprefix("experiments.").removesuffix(".settings").partition("-")
+            if name == f"train@{dataset}-{system}" and where == dataset and key.endswith(".settings"):
+                found[system] = value["steps"]
+    return found
 
 
 def table(editors: dict[str, Found], steps: dict[str, int]) -> str:
     """One row an editor, best writers first, and what real test data have where that is measured."""
-    columns = columns_of(next(iter(editors.values())))
+    columns = [key for key in columns_of(next(iter(editors.values()))) if any(key in row for row in editors.values())]
     ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
     first = editors[ordered[0]]
     real = {to: first[key] for key, to in NAMED.items() if key in first and to in columns}
@@ -121,14 +130,19 @@ def draw(study: Path, drawn: Path) -> None:
 def rewritten(model: systems.Model, study: Path, count: int = 6) -> str:
     """A table of test sentences and their edits to another value."""
     words, values = model.config["words"], model.config["values"]
-    known = Vocabulary(tuple(words[len(MARKS) :]), model.config["shape"][0])
+    known = texts.vocabulary(words, model.config["shape"][0])
     held = data.load(study / "data" / "prepared" / model.config["data"], "test")
     sentences, labels = held.inputs[:count], held.labels[:count]
     targets = (labels + 1 + torch.arange(count) % (len(values) - 1)) % len(values)
     said = zip(known.decode(sentences), known.decode(model.edit(sentences, targets)), targets.tolist(), strict=True)
     lines = ["| test sentence | to | edit |", "|---|---|---|"]
-    lines += [f"| {' '.join(one)} | {values[target]} | {' '.join(other)} |" for one, other, target in said]
+    lines += [f"| {shown_words(one)} | {values[target]} | {shown_words(other)} |" for one, other, target in said]
     return "\n".join(lines) + "\n"
+
+
+def shown_words(words: Sequence[str]) -> str:
+    """Words such as <unk> and `` as text, not as marks of the page."""
+    return html.escape(" ".join(words), quote=False).replace("`", "&#96;")
 
 
 def columns_of(found: Found) -> tuple[str, ...]:

@@ -15,19 +15,25 @@ VOCABULARY = Vocabulary(brown.COMMON, brown.LONGEST + 2)
 
 
 def decode(folder: Path) -> tuple[Examples, Examples]:
-    """The training and test examples in a folder of the samples. No sample has both."""
+    """The training and test examples in a folder of the samples. No sample is in both, nor any row of tokens twice."""
     names = list(brown.SOURCE.files)
-    test = names[EVERY - 1 :: EVERY]
-    train = [name for name in names if name not in set(test)]
-    return examples(folder, train), examples(folder, test)
+    held = names[EVERY - 1 :: EVERY]
+    seen: set[tuple[int, ...]] = set()
+    test = examples(folder, held, seen)
+    return examples(folder, [name for name in names if name not in held], seen), test
 
 
-def examples(folder: Path, samples: list[str]) -> tuple[Tensor, Tensor]:
-    """The sentences (n, length) int16 of these samples whose tokens tell a tense, and labels (n,)."""
+def examples(folder: Path, samples: list[str], seen: set[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    """The sentences (n, length) int16 of these samples whose tokens tell a tense, and labels (n,); none of those that were
+    seen, to which they are added."""
     sentences, labels = brown.labelled(brown.decode(folder, samples=samples))
     tokens = VOCABULARY.encode(sentence.words for sentence in sentences)
-    familiar = torch.tensor([_tells(sentence) for sentence in sentences]) & ((tokens == UNK).sum(1) <= STRANGE)
-    return tokens[familiar].to(torch.int16), labels[familiar]
+    telling = torch.tensor([_tells(sentence) for sentence in sentences], dtype=torch.bool)
+    used = telling & ((tokens == UNK).sum(1) <= STRANGE)
+    for place, row in enumerate(map(tuple, tokens.tolist())):
+        used[place] &= row not in seen
+        seen.add(row)
+    return tokens[used].to(torch.int16), labels[used]
 
 
 def _tells(sentence: brown.Tagged) -> bool:

@@ -172,7 +172,8 @@ class Rewriter(nn.Module):
     """A sentence and the value to write into it: (n, *shape), (n, values) -> logits (n, *shape).
 
     Place by place: a word is kept, or another is said in its stead that what is near asks for, with a probability that is
-    told of each place too. So what needs no change stays as it is without being learned.
+    told of each place too (the mixture of a pointer-generator, See et al. 2017, equation 9, which points at its own place
+    alone). So what needs no change stays as it is without being learned.
     """
 
     def __init__(self, names: Sequence[str], values: int, width: int = 96) -> None:
@@ -188,7 +189,8 @@ class Rewriter(nn.Module):
         places = self.around((words @ table).transpose(1, 2) + self.value(value)[:, :, None])
         other = (self.other(places).transpose(1, 2) @ table.T / table.shape[1] ** 0.5).log_softmax(-1)
         changed = self.changed(places).transpose(1, 2)
-        # In logarithms, so that a loss can tell a net that is sure to keep a word that another was due. To words that are
-        # drawn, not given, a gradient comes back through the first of them, which would be without bound.
-        kept = nn.functional.logsigmoid(-changed) + words.clamp_min(1e-6).log()
+        # In logarithms, so that a loss can tell a net that is sure to keep a word that another was due. No gradient goes
+        # back to words that are all but impossible, as those are that were not drawn: it would be without bound.
+        possible = torch.where(words > 1e-6, words, 1e-20)
+        kept = nn.functional.logsigmoid(-changed) + possible.log()
         return torch.logaddexp(kept, nn.functional.logsigmoid(changed) + other)

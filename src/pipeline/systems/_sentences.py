@@ -1,7 +1,7 @@
-"""What systems on sentences share: the data as they see them, and what spoils a sentence.
+"""What systems on sentences share: the data as they see them, what spoils a sentence, and the equations of manipulators.
 
     mixed(s, s', m)     s with the words of s' at the places where m, uniform in 0..1, is below a share
-    surprise(q, s)      minus the log-probability of a word of s under q, the mean over its places, in nats
+    surprisal(q, s)     minus the log-probability of a word of s under q, the mean over its places, in nats
 
 A judge of sentences is a classifier, and a guard that tells sentences like the data from mixed ones:
 
@@ -13,7 +13,7 @@ As for pictures (`_judge`), what is read is g judge(s) + (1 - g) uniform, with g
 data. Some mixed sentences are sentences like the data, so g is not quite 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pydantic
@@ -25,7 +25,9 @@ from pipeline.language import (
     Equation,
     Fixed,
     Learner,
+    Phase,
     R,
+    Task,
     Term,
     Type,
     Uniform,
@@ -35,11 +37,12 @@ from pipeline.language import (
     sliced_wasserstein,
     smoothed_cross_entropy,
     straight_through,
+    task,
     unbiased_mmd,
 )
 from pipeline.language.terms import Wireable
 from pipeline.nets.sentences import ReadWords
-from pipeline.systems import _judge, manipulator
+from pipeline.systems import _judge
 from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
 SHARE = 0.3  # of the places of a mixed sentence are another's
@@ -78,13 +81,13 @@ def mixed(inputs: SentenceInputs, share: float = SHARE) -> Term:
     return box(s, other, Uniform("m", M))
 
 
-def surprise(inputs: SentenceInputs) -> Fixed:
+def surprisal(inputs: SentenceInputs) -> Fixed:
     """See above: S x S -> R."""
 
     def body(guess: Tensor, words: Tensor) -> Tensor:
         return -(words.exp() * guess).sum(2).mean(1)
 
-    return Fixed("surprise", (inputs.S, inputs.S), R, body=body, raw=True)
+    return Fixed("surprisal", (inputs.S, inputs.S), R, body=body, raw=True)
 
 
 def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) -> System:
@@ -93,9 +96,9 @@ def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) 
     return _judge.guarded(settings, inputs, module, lambda: ReadWords(inputs.words, settings.guard), s, mixed(inputs))
 
 
-class Weights(Recipe):
+class Settings(Recipe):
     """temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy of putget; reading: its
-    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; rehearsal: the share of the
+    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; pretraining: the share of the
     steps that are of the first equations alone."""
 
     learning_rate: float = pydantic.Field(default=3e-3, gt=0)
@@ -105,29 +108,22 @@ class Weights(Recipe):
     reconstruction: float = pydantic.Field(default=5.0, gt=0)
     law: float = pydantic.Field(default=20.0, gt=0)
     typical: float = pydantic.Field(default=5.0, gt=0)
-    rehearsal: float = pydantic.Field(default=0.4, gt=0, lt=1)
-
-
-def reader(given: System | None) -> Composite:
-    """The classifier that the manipulator starts from, in two parts."""
-    get = manipulator.reader(given)
-    if not isinstance(get, Composite):
-        raise TaskError("law matching needs a classifier in parts: features, then a head")
-    return get
+    pretraining: float = pydantic.Field(default=0.4, gt=0, lt=1)
 
 
 def equations(
-    settings: Weights,
+    settings: Settings,
     inputs: SentenceInputs,
     get: Composite,
     put: Callable[[Wireable, Wireable], Term],
     trains: tuple[Learner, ...],
     speech: Learner,
 ) -> tuple[dict[str, Equation], Term, Term]:
-    """All equations but `repair`, of the learners `trains` that put is made of; what is said of s, and the value of it."""
+    """The equations that both forms have, of the learners `trains` that put is made of; what is said of s; and the value
+    that is said."""
     (s, v), (real, a) = inputs.x, inputs.x.again()
     features, word = get.parts[0], settings.reconstruction / inputs.shape[0]
-    said, cost = straight_through(settings.temperature)(put(s, a)), surprise(inputs)
+    said, cost = straight_through(settings.temperature)(put(s, a)), surprisal(inputs)
     reading, like = smoothed_cross_entropy(settings.smoothing), pair(features(real), a)
     usual = cost(speech(real), real)
     made = {
@@ -142,3 +138,10 @@ def equations(
         ),
     }
     return made, said, a
+
+
+def phases(settings: Settings, edit: Task, get: Composite, first: Iterable[str]) -> tuple[Phase, Phase]:
+    """The equations of these names alone, then all, get as it is."""
+    steps = round(settings.pretraining * settings.steps)
+    pretrain = task(**{name: edit.equations[name] for name in first})
+    return Phase("pretrain", pretrain, steps), Phase("fit", edit.frozen(get), settings.steps - steps)

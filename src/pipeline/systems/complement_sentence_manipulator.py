@@ -15,19 +15,19 @@ from dataclasses import replace
 
 import pydantic
 
-from pipeline.language import Learner, Phase, Term, Type, equation, mmd, mse, pair, task
+from pipeline.language import Learner, Term, Type, equation, mmd, mse, pair, task
 from pipeline.language.terms import Wireable
 from pipeline.nets.sentences import NextWord, Slots, SlotWriter
-from pipeline.systems import _sentences, complement_manipulator
+from pipeline.systems import _sentences, complement_manipulator, manipulator
 from pipeline.systems.base import Inputs, System
 
 KINDS, GIVEN = ("sentences",), "sentence_classifier"
 FIRST = ("getput", "independent", "speaks")
 
 
-class Settings(_sentences.Weights):
+class Settings(_sentences.Settings):
     """slots, width: of the rest; speech: width of that net; keep, independent: weights of these; the others: see
-    `_sentences.Weights`."""
+    `_sentences.Settings`."""
 
     slots: int = pydantic.Field(default=16, gt=0)
     width: int = pydantic.Field(default=8, gt=0)
@@ -38,7 +38,7 @@ class Settings(_sentences.Weights):
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     inputs = _sentences.expected(inputs)
-    (s, v), get, (comp, rec) = inputs.x, _sentences.reader(given), halves(settings, inputs)
+    (s, v), get, (comp, rec) = inputs.x, manipulator.reader_in_parts(given), halves(settings, inputs)
     speech = Learner("speech", (inputs.S,), inputs.S, NextWord(inputs.words, settings.speech))
 
     def put(words: Wireable, value: Wireable) -> Term:
@@ -47,11 +47,10 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     made, said, a = _sentences.equations(settings, inputs, get, put, (comp, rec), speech)
     made["keep"] = equation(comp(said), comp(s), mse, trains=(comp, rec), weight=settings.keep)
     made["independent"] = equation(pair(comp(s), v), pair(comp(s), a), mmd, trains=comp, weight=settings.independent)
-    edit, first = task(**made), task(**{name: made[name] for name in FIRST})
-    steps = round(settings.rehearsal * settings.steps)
+    edit = task(**made)
     return replace(
         complement_manipulator.editor(settings, get, comp, rec, edit),
-        phases=(Phase("rehearse", first, steps), Phase("fit", edit.frozen(get), settings.steps - steps)),
+        phases=_sentences.phases(settings, edit, get, FIRST),
     )
 
 

@@ -92,6 +92,14 @@ def reader(given: System | None) -> Learner | Composite:
     return given.boxes["get"]
 
 
+def reader_in_parts(given: System | None) -> Composite:
+    """The same, where its features are compared. Raises TaskError if it has none."""
+    get = reader(given)
+    if not isinstance(get, Composite):
+        raise TaskError("law matching needs a classifier in parts: features, then a head")
+    return get
+
+
 def writer(settings: Settings, inputs: Inputs) -> Learner:
     return Learner("put", (inputs.S, inputs.V), inputs.S, Put(inputs.shape, settings.latent, len(inputs.values)))
 

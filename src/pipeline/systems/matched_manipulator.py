@@ -11,7 +11,7 @@ import pydantic
 from pipeline.language import Composite, Learner, Source, Uniform, equation, mmd, pair
 from pipeline.language.task import Equation
 from pipeline.systems import manipulator
-from pipeline.systems.base import Inputs, System, TaskError
+from pipeline.systems.base import Inputs, System
 
 
 class Settings(manipulator.Settings):
@@ -20,15 +20,13 @@ class Settings(manipulator.Settings):
     law: float = pydantic.Field(default=5.0, gt=0)
 
 
-def law(get: Learner | Composite, put: Learner, x: Source, a: Source, weight: float) -> Equation:
-    if not isinstance(get, Composite):
-        raise TaskError("law matching needs a classifier in parts: features, then a head")
+def law(get: Composite, put: Learner, x: Source, a: Source, weight: float) -> Equation:
     features, (s, _), (real, label) = get.parts[0], x, x.again()
     return equation(pair(features(put(s, a)), a), pair(features(real), label), mmd, trains=put, weight=weight)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
-    get, put = manipulator.reader(given), manipulator.writer(settings, inputs)
+    get, put = manipulator.reader_in_parts(given), manipulator.writer(settings, inputs)
     x, a = inputs.x, Uniform("a", inputs.V)
     edit = manipulator.four_equations(settings, get, put, x, a)
     matched = edit.with_equations(law=law(get, put, x, a, settings.law))

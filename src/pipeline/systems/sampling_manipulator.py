@@ -22,9 +22,9 @@ from dataclasses import replace
 import pydantic
 from torch import nn
 
-from pipeline.language import Composite, Learner, Normal, Phase, Ramp, Type, equation, pair, task, unbiased_mmd
+from pipeline.language import Learner, Normal, Phase, Ramp, Type, equation, pair, task, unbiased_mmd
 from pipeline.systems import complement_manipulator, manipulator
-from pipeline.systems.base import Inputs, System, TaskError
+from pipeline.systems.base import Inputs, System
 
 HIDDEN = 256
 
@@ -39,9 +39,7 @@ class Settings(complement_manipulator.Settings):
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
-    get, put = manipulator.reader(given), manipulator.writer(settings, inputs)
-    if not isinstance(get, Composite):
-        raise TaskError("law matching needs a classifier in parts: features, then a head")
+    get, put = manipulator.reader_in_parts(given), manipulator.writer(settings, inputs)
     comp, rec = complement_manipulator.halves(settings, inputs)
     features, N = get.parts[0], Type("N", (settings.latent,))
     (s, v), (real, a), n = inputs.x, inputs.x.again(), Normal("n", N)

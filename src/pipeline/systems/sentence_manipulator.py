@@ -7,14 +7,14 @@
     repair   : put(mixed(s, s', m), get(s)) == s
     law      : (features(said(put(s, a))), a) == (features(s'), a)                          [mmd]
     speaks   : speech(s) == s                                                               [trains speech]
-    typical  : surprise(speech(t), t) == surprise(speech(s'), s'), t = said(put(s, a))      [sliced_wasserstein]
+    typical  : surprisal(speech(t), t) == surprisal(speech(s'), s'), t = said(put(s, a))      [sliced_wasserstein]
 
 The four equations with words for pixels. put gives a distribution for each word, and `said` the words that are drawn of it
 (straight through: Bengio et al. 2013), since what is read has to be a text; getput and undo are cross-entropies, minus the
 log-probability of the sentence, here over its length. (s', a) is an independent draw of the data, features the classifier
 up to its last layer.
 
-Keeping all words solves all equations but one, and a put that is sure to keep them all learns nothing any more. `repair`
+Keeping all words solves all of the four but putget, and a put that is sure to keep them all learns nothing any more. `repair`
 keeps it from that: of a sentence with some words of another, and the value, it is to say the sentence (a denoising, Vincent
 et al. 2008). What does not go with the value is then what is to be replaced, by words that go with the rest.
 
@@ -25,37 +25,36 @@ log-probability of a word agree, under a model of speech that learns from the da
 
 import pydantic
 
-from pipeline.language import Learner, Phase, cross_entropy, equation, learners_of, task
+from pipeline.language import Learner, cross_entropy, equation, learners_of, task
 from pipeline.nets.sentences import NextWord, Rewriter
-from pipeline.systems import _sentences
+from pipeline.systems import _sentences, manipulator
 from pipeline.systems.base import Inputs, System
 
 KINDS, GIVEN = ("sentences",), "sentence_classifier"
+FIRST = ("repair", "speaks")
 
 
-class Settings(_sentences.Weights):
+class Settings(_sentences.Settings):
     """width: of the nets; repairing: weight of repair, per word; mixed: the share of the words of another sentence there;
-    the others: see `_sentences.Weights`."""
+    the others: see `_sentences.Settings`."""
 
     width: int = pydantic.Field(default=96, gt=0)
     repairing: float = pydantic.Field(default=5.0, gt=0)
-    mixed: float = pydantic.Field(default=0.3, gt=0, lt=1)
+    mixed: float = pydantic.Field(default=_sentences.SHARE, gt=0, lt=1)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     inputs = _sentences.expected(inputs)
     put = Learner("put", (inputs.S, inputs.V), inputs.S, Rewriter(inputs.words, len(inputs.values), settings.width))
     speech = Learner("speech", (inputs.S,), inputs.S, NextWord(inputs.words, settings.width))
-    (s, _), get, word = inputs.x, _sentences.reader(given), settings.repairing / inputs.shape[0]
+    (s, _), get, word = inputs.x, manipulator.reader_in_parts(given), settings.repairing / inputs.shape[0]
     repair = equation(put(_sentences.mixed(inputs, settings.mixed), get(s)), s, cross_entropy, trains=put, weight=word)
 
     made, _, _ = _sentences.equations(settings, inputs, get, put, (put,), speech)
     edit = task(**made, repair=repair)
-    first = task(repair=repair, speaks=made["speaks"])
-    steps = round(settings.rehearsal * settings.steps)
     return System(
         task=edit,
-        phases=(Phase("rehearse", first, steps), Phase("fit", edit.frozen(get), settings.steps - steps)),
+        phases=_sentences.phases(settings, edit, get, FIRST),
         kept=(put, *learners_of(get)),
         boxes={"get": get, "put": put},
         classify=lambda words: get.apply(words).exp(),

@@ -120,14 +120,24 @@ def test_the_real_corpus_has_as_many_sentences_as_the_manual_says(real: Path) ->
     assert brown.COMMON[:3] == (".", "the", ",")
 
 
-def test_a_sample_of_the_real_corpus_is_for_training_or_the_test(real: Path) -> None:
-    (words, labels), (_, test_labels) = find("brown_tense").DATASET.decode(real)
-    assert (len(labels), len(test_labels)) == (9_585, 2_541)
+def test_the_data_set_of_the_real_corpus_has_no_sentence_twice(real: Path) -> None:
+    (words, labels), (test_words, test_labels) = find("brown_tense").DATASET.decode(real)
+    assert (len(labels), len(test_labels)) == (9_511, 2_540)
     assert (words == UNK).sum(1).max() == brown_tense.STRANGE
+    assert len(torch.cat((words, test_words)).unique(dim=0)) == len(words) + len(test_words)
 
 
 def test_a_sentence_is_used_if_its_tokens_tell_the_tense(corpus: Path) -> None:
     (corpus / "ca01").write_text("He/pps was/bedz here/rn ./.\nHe/pps vacillated/vbd there/rb ./.\n")
-    words, labels = brown_tense.examples(corpus, ["ca01"])
+    seen: set[tuple[int, ...]] = set()
+    words, labels = brown_tense.examples(corpus, ["ca01"], seen)
     assert brown_tense.VOCABULARY.decode(words.long()) == [("he", "was", "here", ".")]
     assert labels.tolist() == [0]
+    assert len(brown_tense.examples(corpus, ["ca01"], seen)[1]) == 0, "a sentence is there once"
+
+
+def test_a_sample_is_for_training_or_the_test(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brown_tense, "EVERY", 2)
+    train, test = brown_tense.decode(corpus)
+    heard = [brown_tense.VOCABULARY.decode(words.long()) for words, _ in (train, test)]
+    assert [[sentence[-2:] for sentence in each] for each in heard] == [[("so", ".")], [("off", ";"), ("go", "?")]]

@@ -26,6 +26,7 @@ from pipeline.errors import UserError
 from tests.unit.data.tiny import Tiny, packed, wheel
 
 KNOWN = [
+    "brown_tense",
     *("faces_glasses", "faces_smile", "fashion_mnist", "mnist"),
     *("sentences_negation", "sentences_sentiment", "sentences_subject", "sentences_tense"),
     *("sprites_angle", "sprites_colour", "sprites_shape"),
@@ -98,7 +99,7 @@ def test_the_training_core_reads_data_without_pillow_or_dvc() -> None:
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown data set `mnits`: expected one of faces_glasses, "):
+    with pytest.raises(UserError, match="unknown data set `mnits`: expected one of brown_tense, faces_glasses, "):
         data.fetch("mnits", tmp_path / "raw")
 
 

@@ -9,7 +9,7 @@ import torch
 from pipeline import data, systems
 from pipeline.data.sentences import ENGLISH, PAD
 from pipeline.language import Draws, TaskError, compile_task
-from pipeline.systems._sentences import SentenceInputs, mixed, surprise
+from pipeline.systems._sentences import SentenceInputs, mixed, surprisal
 from pipeline.systems.base import Inputs
 from pipeline.training import Run
 
@@ -96,17 +96,30 @@ def test_manipulators_are_four_equations_and_fluent_and_their_edits_are_tokens(
     assert ((edits == PAD).cumsum(1) > 0).eq(edits == PAD).all(), "nothing after the end"
 
 
-def test_sentences_are_learned_by_their_equations() -> None:
+@pytest.mark.parametrize(
+    ("name", "equation"), [("sentence_manipulator", "repair"), ("complement_sentence_manipulator", "getput")]
+)
+def test_sentences_are_learned_by_their_equations(name: str, equation: str) -> None:
     """A few steps make sixteen sentences likelier."""
-    config = {**MANIPULATOR, "settings": {**SETTINGS, "steps": 60}}
+    config = {**MANIPULATOR, "system": name, "settings": {**SETTINGS, "steps": 60}}
     built = systems.build(config, systems.inputs_of(config).bound(TOKENS, LABELS))
-    (move,) = compile_task(built.phases[0].task).moves
-    before = float(move.losses(Draws(0, 0, 16))["repair"].detach())
+    (move,) = [each for each in compile_task(built.phases[0].task).moves if equation in each.losses(Draws(0, 0, 16))]
+    before = float(move.losses(Draws(0, 0, 16))[equation].detach())
     optimiser = torch.optim.Adam([p for learner in move.learners for p in learner.parameters], lr=3e-3)
     for step in range(60):
         move.backward(move.losses(Draws(0, step, 16)))
         optimiser.step()
-    assert float(move.losses(Draws(0, 0, 16))["repair"].detach()) < before / 2
+    assert float(move.losses(Draws(0, 0, 16))[equation].detach()) < before / 2
+
+
+def test_what_edits_cost_moves_put_through_the_words_that_are_drawn() -> None:
+    built = systems.build(MANIPULATOR, systems.inputs_of(MANIPULATOR).bound(TOKENS, LABELS))
+    (move,) = compile_task(built.phases[1].task).moves
+    cost = move.losses(Draws(0, 0, 16))["typical"]
+    (put,) = [learner for learner in move.learners if learner.name == "put"]
+    gradients = torch.autograd.grad(cost, list(put.parameters))
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
 
 
 def test_a_mixed_sentence_has_a_share_of_anothers_words() -> None:
@@ -118,15 +131,15 @@ def test_a_mixed_sentence_has_a_share_of_anothers_words() -> None:
     assert float((share < 0.3).float().mean()) == pytest.approx(0.3, abs=0.02)
 
 
-def test_surprise_is_the_mean_of_what_each_word_costs() -> None:
+def test_surprisal_is_the_mean_of_what_each_word_costs() -> None:
     inputs = systems.inputs_of(ABOUT)
     length, words = inputs.shape
     certain = torch.nn.functional.one_hot(TOKENS.long(), words).float()
     even = torch.full((16, length, words), -math.log(words))
-    torch.testing.assert_close(surprise(inputs).apply(even, certain.log()), torch.full((16,), math.log(words)))
+    torch.testing.assert_close(surprisal(inputs).apply(even, certain.log()), torch.full((16,), math.log(words)))
     sure = torch.lerp(even.exp(), certain, 0.9).log()
     wanted = -math.log(0.9 + 0.1 / words)
-    torch.testing.assert_close(surprise(inputs).apply(sure, certain.log()), torch.full((16,), wanted))
+    torch.testing.assert_close(surprisal(inputs).apply(sure, certain.log()), torch.full((16,), wanted))
 
 
 @pytest.mark.parametrize(
@@ -150,5 +163,5 @@ def test_data_of_another_kind_are_refused(config: dict, words: str) -> None:
 
 
 def test_settings_out_of_range_are_named() -> None:
-    with pytest.raises(Exception, match="rehearsal"):
-        systems.settings("sentence_manipulator", {**SETTINGS, "rehearsal": 1.0})
+    with pytest.raises(Exception, match="pretraining"):
+        systems.settings("sentence_manipulator", {**SETTINGS, "pretraining": 1.0})

@@ -58,7 +58,7 @@ SOURCE = Source(
 )
 
 
-# Those that occur most often in the corpus, the commonest first.
+# The words that occur most often in its sentences of 4 to 16 words, the commonest first.
 COMMON = tuple(Path(__file__).with_name("brown.words").read_text(encoding="ascii").split())
 
 
@@ -76,15 +76,17 @@ def fetch(target: Path) -> None:
     bring("brown", SOURCE, target)
 
 
-def decode(folder: Path, shortest: int = SHORTEST, longest: int = LONGEST, samples: Iterable[str] = ()) -> list[Tagged]:
-    """The sentences of so many words, marks counted, of a folder that `fetch` made: of these samples, of all if none
-    is named.
+def decode(
+    folder: Path, shortest: int = SHORTEST, longest: int = LONGEST, samples: Iterable[str] | None = None
+) -> list[Tagged]:
+    """The sentences of so many words, marks counted, of a folder that `fetch` made: of these samples, or of
+    all.
 
     Headlines are left out, and of sentences with the same words all but the first. Raises UserError that names the file
     if one is missing or damaged.
     """
     found: dict[Words, Tagged] = {}
-    for name in samples or SOURCE.files:
+    for name in SOURCE.files if samples is None else samples:
         for sentence in _sample(folder / name):
             if shortest <= len(sentence.words) <= longest and not any("-hl" in tag for tag in sentence.tags):
                 found.setdefault(sentence.words, sentence)
