@@ -22,8 +22,11 @@ from pipeline.files import read_json, write_text
 
 STUDY = Path("studies", "manipulators")
 EQUATIONS = Path("docs", "manipulators", "equations.md")
+FIXTURES = Path("studies", "metrics", "fixtures")
+# What edits without having learned to, by what the page calls it.
+UNLEARNED = {"nearest_neighbour": "the nearest image of the value", "renderer": "the renderer itself"}
 DRAWN = Path("docs", "manipulators")
-Found = dict[str, float]
+Found = dict[str, float | None]
 
 # Columns by what a data set has: photographs have style probes, rendered data the truth.
 PROBED = (
@@ -69,11 +72,8 @@ def tables(study: Path, drawn: Path) -> str:
         rows = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
         editors = {name: found for name, found in rows.items() if "write_accuracy" in found}
         if editors:
-            parts += [
-                f"### {folder.name}",
-                table(editors, steps_of(folder.name, lock)),
-                *examples(folder.name, drawn),
-            ]
+            shown = table(editors, steps_of(folder.name, lock), unlearned(folder.name))
+            parts += [f"### {folder.name}", shown, *examples(folder.name, drawn)]
     return "\n\n".join(parts)
 
 
@@ -88,13 +88,21 @@ def steps_of(dataset: str, lock: dict[str, Any]) -> dict[str, int]:
     return found
 
 
-def table(editors: dict[str, Found], steps: dict[str, int]) -> str:
-    """One row an editor, best writers first, and what real test data have where that is measured."""
+def unlearned(dataset: str) -> dict[str, Found]:
+    """What studies/metrics has measured, by other judges of the same recipe. Its get is a judge: no gap is shown."""
+    path = FIXTURES / f"{dataset}.json"
+    found = read_json(path) if path.exists() else {}
+    return {UNLEARNED[name]: row | {"collusion_gap": None} for name, row in found.items() if name in UNLEARNED}
+
+
+def table(editors: dict[str, Found], steps: dict[str, int], others: dict[str, Found]) -> str:
+    """One row an editor, best writers first, then what edits without learning, and what real test data have."""
     columns = [key for key in columns_of(next(iter(editors.values()))) if any(key in row for row in editors.values())]
     ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
     first = editors[ordered[0]]
     real = {to: first[key] for key, to in NAMED.items() if key in first and to in columns}
     rows = [(name, f"{steps[name]:,}", editors[name]) for name in ordered]
+    rows += [(name, "", found) for name, found in others.items()]
     rows += [("real test data", "", real)] if real else []
     lines = ["| system | steps | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     lines += [
@@ -152,7 +160,7 @@ def columns_of(found: Found) -> tuple[str, ...]:
 
 
 def shown(found: Found, key: str) -> str:
-    if key not in found:
+    if found.get(key) is None:
         return ""
     digits = 2 if key.startswith("fid") else 4
     return f"{found[key]:.{digits}f}"
@@ -222,10 +230,21 @@ join is a place that rec has never been asked about. If the rest is independent 
 put(s, a), s drawn from the data, has the law of the images of a: it samples from the Bayesian inverse of get. The equation
 says so, `(comp(s), v) == (comp(s'), v)` in law, s' another image. [tuning.md](tuning.md#third-round) has what it gave.
 
+## Sentences
+
+The same equations, with words for pixels: what put says is drawn of its distributions before it is read, and the gradient
+goes straight through. `sentence_manipulator` keeps a word or says another in its place; `complement_sentence_manipulator`
+says a sentence anew from the value and the rest, so the value may take more words or fewer. Neither plays a game:
+`typical` asks that edits are as likely, under a model of speech, as sentences of the data are. Steps and trials:
+[tuning.md](tuning.md#sentences). Which of several opposites a word has is in no example, so some of the other factors
+cannot be kept but by luck ([data.md](data.md#sentences-with-exact-truth)): of `sentences_sentiment` 0.84 is all that the
+equations tell.
+
 ## Measured
 
 Test data, read by judge_2 (another net than get and its other judge, trained on images that neither get nor put have
-seen); `collusion_gap` is what get reads beyond the judge. What each column means: [metrics.md](metrics.md). Steps and
+seen); `collusion_gap` is what get reads beyond the judge. `the nearest image of the value` gives that training image, and
+`the renderer itself` draws the right edit: neither has learned anything ([verification.md](verification.md)). What each column means: [metrics.md](metrics.md). Steps and
 settings: studies/manipulators/params.yaml; seed 0, one thread.
 
 {tables}
@@ -241,6 +260,8 @@ settings: studies/manipulators/params.yaml; seed 0, one thread.
 | edits are odd shapes: `precision_edit` low, reconstructions fine | the rest tells the value | `independent` |
 | everything is grey, `keep` and `independent` are 0 | comp keeps nothing, which solves both | `independent` smaller, or later |
 | `undo_mse` stays high whatever is done | the next section | |
+| a put of sentences changes no word, `putget` stays at its start | it is sure to keep words, and learns nothing else | `repair` |
+| an edit that needs more words loses one ("often praised" becomes "never praised") | word by word, places cannot agree to make room | `complement_sentence_manipulator` |
 
 ## When not to
 
