@@ -343,7 +343,7 @@ value, as in `latent_shift`, the codes of each value get a law of their own. Of 
 
 {laws}
 
-By `fid_sample`, what the prior learned in a quarter of the training steps {needed}. Real images have a spread of {spread_train}:
+By `fid_sample`, what the prior learned in a fifth of the training steps {needed}. Real images have a spread of {spread_train}:
 {various}.
 
 *When it fails.* Far out, codes are no images' codes: stray dots, doubled strokes. Where `keep` does not hold, values leak
