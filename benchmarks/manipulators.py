@@ -277,6 +277,12 @@ settings: studies/manipulators/params.yaml; seed 0, one thread.
 """
 
 
+def page() -> str:
+    """What the metrics in git say, and what has been drawn."""
+    equations = EQUATIONS.read_text(encoding="utf-8").strip()
+    return TEXT.format(equations=equations, tables=tables(STUDY, DRAWN), lens=4096, undo=8, putput=4)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
@@ -284,16 +290,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.draw:
         draw(STUDY, DRAWN)
-    write_text(
-        arguments.file,
-        TEXT.format(
-            equations=EQUATIONS.read_text(encoding="utf-8").strip(),
-            tables=tables(STUDY, DRAWN),
-            lens=4096,
-            undo=8,
-            putput=4,
-        ),
-    )
+    write_text(arguments.file, page())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import manipulators
 from pipeline import systems
 from pipeline.metrics import keys
 from pipeline.systems import own
@@ -55,6 +56,12 @@ def test_the_page_of_verification_has_every_known_answer() -> None:
     page = (DOCS / "verification.md").read_text(encoding="utf-8")
     missing = [case.case for case in known.cases() if f"| {case.title} |" not in page]
     assert not missing, "python -m benchmarks.verification writes it anew"
+
+
+def test_the_page_of_manipulators_has_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(DOCS.parent)
+    page = (DOCS / "manipulators.md").read_text(encoding="utf-8")
+    assert page == manipulators.page(), "python -m benchmarks.manipulators docs/manipulators.md writes it anew"
 
 
 def test_the_page_of_metrics_has_every_key_that_the_experiments_have() -> None:
