@@ -244,8 +244,8 @@ equations tell.
 
 Test data, read by judge_2 (another net than get and its other judge, trained on images that neither get nor put have
 seen); `collusion_gap` is what get reads beyond the judge. `the nearest image of the value` gives that training image, and
-`the renderer itself` draws the right edit: neither has learned anything ([verification.md](verification.md)). What each column means: [metrics.md](metrics.md). Steps and
-settings: studies/manipulators/params.yaml; seed 0, one thread.
+`the renderer itself` draws the right edit: neither has learned anything ([verification.md](verification.md)). What each
+column means: [metrics.md](metrics.md). Settings: studies/manipulators/params.yaml; seed 0, one thread.
 
 {tables}
 
