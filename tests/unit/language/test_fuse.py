@@ -4,6 +4,10 @@ import shutil
 
 import pytest
 import torch
+
+# Now, before any test: torch's compiler would import setuptools through it in the midst of a run, and once found the
+# standard library's distutils in the place of its own.
+import torch.utils.cpp_extension
 from torch import nn
 
 from pipeline.language import (
