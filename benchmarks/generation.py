@@ -281,7 +281,8 @@ training or choice. In Python the same is `pipeline.generation`, functions of a 
     generation.drift(model, chain)
 
 Pictures and figures below are those of the champion that comes with the project, `mnist-sampling_manipulator`, with the
-seed 0. Its settings were chosen by its edits of validation images ([tuning.md](tuning.md#third-round)), not by what is shown here.
+seed 0. Its settings were chosen by its edits of validation images ([tuning.md](tuning.md#third-round) has the first of these trials), not by what is
+shown here.
 
 ## Style transfer: `styles`
 

@@ -36,9 +36,10 @@ GROUND, INK = 255, 0
 
 @dataclass(frozen=True)
 class Request:
-    """How images are generated. value: the only one to write, or None for all in turn; count: images, or samples of
-    each value; steps: of a walk, or of a steering; start: what noise to begin from; components: of the law of codes that
-    is fitted, or None for the system's own prior where it has one."""
+    """How images are generated. value: the only one to write, or None for all in turn (styles and steer: for a random
+    other one of each image); count: images, or samples of each value; steps: of a walk, or of a steering; start: what
+    noise to begin from; components: of the law of codes that is fitted, or None for the system's own prior where it has
+    one."""
 
     how: str
     value: int | None = None
@@ -55,6 +56,11 @@ class Subject:
 
     model: Model
     root: Path
+
+    def __post_init__(self) -> None:
+        """Raises UserError if the model is of sentences."""
+        if "words" in self.model.config:
+            raise UserError(f"{self.model.config['data']} has sentences; images alone are generated")
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -90,7 +96,8 @@ class Subject:
 
     @cached_property
     def test(self) -> tuple[Tensor, Tensor]:
-        return self.examples("test")
+        """Of a user's folder, which has no test split, the validation split."""
+        return self.examples("test" if self.model.config["data"] in data.names() else "validation")
 
     def drawn(self, count: int, seed: int, other_than: int | None = None) -> tuple[Tensor, Tensor]:
         """So many test images, or all, at random, and their labels; other_than: a value that none of them shows."""
@@ -373,7 +380,7 @@ def inverse_picture(subject: Subject, request: Request) -> Image.Image:
 def inverse_figures(subject: Subject, request: Request) -> Figures:
     """Two-sample tests, value by value, of edits of one half of the test images against the other half.
 
-    Halves of one set, so that what is found is the editor's doing; `real`: the same of the first half as it is.
+    Halves of one set, so that what is found is the editor's doing; `tests_real`: the same of the first half as it is.
     """
     images, labels = subject.drawn(SAMPLED, request.seed)
     half, count = len(images) // 2, len(subject.values)

@@ -27,7 +27,7 @@ from pipeline.metrics.inputs import check_enough, check_features, check_images, 
 from pipeline.metrics.manipulation import Put, squared_error
 from pipeline.metrics.two_sample import LEVEL, ClassTests, per_class
 from pipeline.nets.spoiling import blurred
-from pipeline.systems import BATCH, Model
+from pipeline.systems import Model, batched
 
 Read = Callable[[Tensor], Tensor]  # images -> probabilities (n, values)
 
@@ -171,8 +171,8 @@ def coder(model: Model) -> Coder:
         return image_of(decoder, *((values.log(), codes) if value_first else (codes, values.log())))
 
     return Coder(
-        in_batches(lambda images: mean_of(encoder, images).flatten(1)),
-        in_batches(decode),
+        batched(lambda images: mean_of(encoder, images).flatten(1)),
+        batched(decode),
         told or offset is not None,
     )
 
@@ -187,16 +187,6 @@ def image_of(box: Learner | Composite, *values: Tensor) -> Tensor:
     """The image that a decoder gives, whether as pixels or as the law of pixels."""
     made = mean_of(box, *values)
     return made.sigmoid() if box.cod.kind == "bernoulli" else made
-
-
-def in_batches(use: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same on at most BATCH examples at a time, without gradients."""
-
-    def run(*columns: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return torch.cat([use(*batch) for batch in zip(*(column.split(BATCH) for column in columns), strict=True)])
-
-    return run
 
 
 @dataclass(frozen=True)
@@ -322,7 +312,7 @@ def steered(model: Model, images: Tensor, values: Tensor, amounts: Sequence[floa
     def moved(images: Tensor, wanted: Tensor, amount: Tensor) -> Tensor:
         return boxes["dec"].apply(boxes["comp"].apply(images) + amount[:, None] * boxes["offset"].apply(wanted))
 
-    run = in_batches(moved)
+    run = batched(moved)
     return torch.stack([run(images, wanted, torch.full((len(images),), float(amount))) for amount in amounts])
 
 

@@ -135,10 +135,7 @@ def _published(what: str, changes: Sequence[str], params: Params) -> Subject:
     known = [each for each in params.experiments.values() if each.system == what]
     values = {"steps": 1000, **(known[0].settings if known else {}), **_parsed(changes)}
     settings = systems.settings(what, values, where="--set")
-    start = Path(known[0].given) if known else Path()
-    return Subject(
-        what, settings.model_dump(), given=start.name if start.parts[:1] == ("models",) else systems.starts_from(what)
-    )
+    return Subject(what, settings.model_dump(), given=systems.starts_from(what))
 
 
 def _examples(on: str, labels: Path | None, params: Params, root: Path) -> Examples:

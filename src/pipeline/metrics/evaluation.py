@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline import data, systems
 from pipeline.data.sentences import MARKS, Vocabulary
+from pipeline.language import learners_of
 from pipeline.metrics import fixtures
 from pipeline.metrics.extractors import imagenet_features
 from pipeline.metrics.fidelity import class_balanced
@@ -146,12 +147,14 @@ def measured(title: str, measures: list[Measure]) -> Results:
 def applicable(model: Model, asked: Panel, anneal: bool) -> list[Measure]:
     """The measures of what the model does; anneal: see `Panel.likelihood`.
 
-    An editor's own get is read, and not attacked: it is the classifier's, whose results have that.
+    The get of an editor that starts from a classifier is read, and not attacked: the classifier's results have that.
     """
     measures: list[Measure] = []
+    get = model.system.boxes.get("get")
+    own = get is not None and any(learner in model.system.trained for learner in learners_of(get))
     if model.classify:
         measures.append(lambda: asked.reading(model))
-    if model.classify and not model.edit:
+    if model.classify and (own or not model.edit):
         measures.append(lambda: asked.robustness(model))
     if model.edit:
         measures += [lambda: asked.editing(model), lambda: asked.laws(model)]

@@ -1,7 +1,7 @@
 """The published systems, one file each: its task, its nets, its phases, its uses. A new file here is a new system.
 
 A system's file defines `Settings` (a `base.Recipe`) and ``build(settings, inputs, given) -> System``, and `KINDS` if it is
-not for images alone: of what kinds the data may be; it may name the system that it starts from as `GIVEN`. Trained models
+not for images alone: of what kinds the data may be; `GIVEN` if it starts from a trained system: its name. Trained models
 live in folders: config.json (how to build the system), one safetensors file per learner, curves.csv, and where the
 system is made from a user's own task (see `own`) a copy of the file that has it.
 """
@@ -169,7 +169,7 @@ def model(config: dict[str, Any], system: System) -> Model:
     count, S = len(config["values"]), inputs_of(config).S
     reading = (use and _reading(use, S) for use in (system.classify, system.features))
     writing = system.edit and _writing(_reading(system.edit, S), S), system.sample and _writing(system.sample, S)
-    classify, features, edit, sample = (use and _batched(use) for use in (*reading, *writing))
+    classify, features, edit, sample = (use and batched(use) for use in (*reading, *writing))
 
     def edit_to(images: Tensor, values: Tensor) -> Tensor:
         return edit(images, _probabilities(values, count))
@@ -201,7 +201,7 @@ def _probabilities(values: Tensor, count: int) -> Tensor:
     return F.one_hot(values, count).float()
 
 
-def _batched(use: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def batched(use: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Run on at most BATCH examples at a time, on the GPU if the weights are there, without gradients."""
 
     def run(*columns: Tensor) -> Tensor:

@@ -15,9 +15,10 @@ from pipeline.params import Section
 class Recipe(Section):
     """What every system's settings have.
 
-    steps: gradient steps; batch_size: examples a step; learning_rate: Adam's, reached after `warm_up` steps and then
-    going linearly to 0; ema: decay of the average of the weights that is kept (0: the last weights are kept);
-    precision: `bfloat16` computes in mixed precision where the device is a GPU.
+    steps: gradient steps, of a game rounds, in which each player has its own; batch_size: examples a step; learning_rate:
+    Adam's, which goes linearly to 0 over a phase, and grows from 0 within its first `warm_up` steps; ema: decay of the
+    average of the weights that is kept (0: the last weights are kept); precision: `bfloat16` computes in mixed precision
+    where the device is a GPU.
     """
 
     steps: int = pydantic.Field(gt=0)
@@ -165,7 +166,12 @@ class System:
         return self.task.with_equations(**more)
 
     @property
+    def trained(self) -> set[Learner]:
+        """The learners that some phase trains."""
+        return {learner for phase in self.phases for learner in phase.task.trained}
+
+    @property
     def parameters(self) -> int:
         """Trainable parameters of what is kept for use and was trained here."""
-        trained = {learner for phase in self.phases for learner in phase.task.trained}
+        trained = self.trained
         return sum(p.numel() for learner in self.kept if learner in trained for p in learner.parameters)

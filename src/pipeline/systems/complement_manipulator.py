@@ -20,6 +20,8 @@ from pipeline.nets.writing import Writer
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
+
 
 class Settings(manipulator.Settings):
     """keep: weight of that equation, of codes of unit size or so."""

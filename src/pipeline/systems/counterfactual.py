@@ -1,4 +1,4 @@
-"""Counterfactual images (Wachter et al. 2018, equation 2): each image is moved until the classifier reads the value.
+"""Counterfactual images (Wachter et al. 2018, equation 2): each image is moved towards what the classifier reads as the value.
 
     put(s, a) = argmin over t of  weight CE(get(t), a) + |t - s|^2     by Adam, from s, pixels kept in 0..1
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from pipeline.language import cross_entropy, equation, learners_of, task
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, Recipe, System
+
+GIVEN = "classifier"
 
 
 class Settings(Recipe):

@@ -1,4 +1,4 @@
-"""The judge of validation: pooled 3x3 convolutions and a guard. It never sees test data, nor what any system learned from.
+"""The judge of validation: pooled 3x3 convolutions and a guard. It learned from no test data, nor from what any system learned from.
 
 Of sentences: convolutions over 5 words (`_sentences`).
 """

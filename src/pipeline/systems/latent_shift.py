@@ -20,11 +20,13 @@ from pipeline.nets.writing import Maker
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, Recipe, System
 
+GIVEN = "classifier"
 RUNGS = 24  # lengths that are tried, each 1.25 times the one before
 
 
 class Settings(Recipe):
-    """latent: dimensions of the code; shortest: the first length, in units of the code's standard deviation."""
+    """latent: dimensions of the code; shortest: the first length, in units of the root mean square of the code's
+    entries."""
 
     latent: int = pydantic.Field(default=32, gt=0)
     shortest: float = pydantic.Field(default=0.1, gt=0)
@@ -39,7 +41,8 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
 
     def edit(images: Tensor, values: Tensor) -> Tensor:
         codes = enc.apply(images)
-        lengths = settings.shortest * codes.std() * 1.25 ** torch.arange(RUNGS, device=codes.device)
+        scale = settings.shortest * codes.square().mean(1, keepdim=True).sqrt()
+        lengths = scale * 1.25 ** torch.arange(RUNGS, device=codes.device)
         return dec.apply(shifted(codes, values, lambda z: get.apply(dec.apply(z)), lengths))
 
     return System(
@@ -53,7 +56,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
 
 
 def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], lengths: Tensor) -> Tensor:
-    """Codes (n, d) moved along their own gradient by the least of the lengths at which `values` (n, v) are read.
+    """Codes (n, d) moved along their own gradient by the least of their lengths (n, l) at which `values` (n, v) are read.
 
     read: codes -> log-probabilities (n, v). Where no length will do, the one at which the value is likeliest.
     """
@@ -61,7 +64,7 @@ def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], len
         wanted = values.clone()  # what was made in inference mode cannot be part of a gradient
     direction = gradient(codes, lambda z: (read(z) * wanted).sum())
     unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(codes.dtype).tiny)
-    tried = codes + lengths.view(-1, 1, 1) * unit
+    tried = codes + lengths.T.unsqueeze(-1) * unit
     found = torch.stack([read(each) for each in tried])
     right = (found.argmax(2) == values.argmax(1)).double()
     # The first success, or where there is none the greatest likelihood.

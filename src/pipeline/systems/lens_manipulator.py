@@ -16,6 +16,8 @@ from pipeline.systems.manipulator import Settings
 
 __all__ = ["Settings", "build"]
 
+GIVEN = "classifier"
+
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     get, put = manipulator.reader(given), manipulator.writer(settings, inputs)

@@ -36,6 +36,8 @@ from pipeline.language.terms import Wireable
 from pipeline.nets.images import Put
 from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
+GIVEN = "classifier"
+
 
 class Settings(Recipe):
     """latent: width of put's bottleneck; noise: standard deviation of the noise that get sees, pixels in 0..1;
@@ -96,7 +98,7 @@ def reader_in_parts(given: System | None) -> Composite:
     """The same, where its features are compared. Raises TaskError if it has none."""
     get = reader(given)
     if not isinstance(get, Composite):
-        raise TaskError("law matching needs a classifier in parts: features, then a head")
+        raise TaskError("laws are compared in the features of a classifier in parts, as `classifier` is; this one is in one piece")
     return get
 
 

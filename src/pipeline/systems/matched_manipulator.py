@@ -13,6 +13,8 @@ from pipeline.language.task import Equation
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
+
 
 class Settings(manipulator.Settings):
     """law: weight of the law-matching equation."""

@@ -18,6 +18,8 @@ from pipeline.nets.writing import Maker
 from pipeline.systems import complement_manipulator, manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
+
 
 class Settings(complement_manipulator.Settings):
     """autoencoder: weight of recon; 0 leaves it out."""

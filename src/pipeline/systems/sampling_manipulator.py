@@ -1,17 +1,17 @@
 """The complement form with laws to match: it edits, and makes images from noise.
 
     edit, the complement form's equations and
-    law         : (features(rec(a, comp(s))), a) == (features(s'), a)   [mmd]   (s', a) an independent draw of the data
-    independent : (comp(s), v) == (comp(s'), v)                         [mmd]
+    law         : (features(rec(a, comp(s))), a) == (features(s'), a)   [unbiased_mmd]
+    independent : (comp(s), v) == (comp(s'), v)                         [unbiased_mmd]
 
     sample, with all of that fixed,
-    rest        : gen(n) == comp(s)                                     [mmd]   n normal noise
-    made        : (features(rec(a, gen(n))), a) == (features(s'), a)    [mmd]
+    rest        : gen(n) == comp(s)                                     [unbiased_mmd]   n normal noise
+    made        : (features(rec(a, gen(n))), a) == (features(s'), a)    [unbiased_mmd]
 
-features is the classifier up to its last layer. `independent` says that the rest of an image tells nothing of its value:
-then rec meets each rest with every value, as often as with the image's own, and put(s, a) has the law of images of a (the
-Bayesian inverse of get; Rodatz et al. 2024, section 3). One law of rests serves all values: rec(a, gen(n)) is an image
-of the value a, made without any other image.
+(s', a) is an independent draw of the data, features the classifier up to its last layer. `independent` says that the rest
+of an image tells nothing of its value: then rec meets each rest with every value, as often as with the image's own, and
+put(s, a) has the law of images of a (the Bayesian inverse of get; Rodatz et al. 2024, section 3). One law of rests serves
+all values: rec(a, gen(n)) is an image of the value a, made without any other image.
 
 The value that is written is the label of another example: independent of s, and each value as often on both sides of a
 law. `independent` sets in late, since a comp that keeps nothing solves it best.
@@ -26,6 +26,7 @@ from pipeline.language import Learner, Normal, Phase, Ramp, Type, equation, pair
 from pipeline.systems import complement_manipulator, manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
 HIDDEN = 256
 
 

@@ -5,7 +5,7 @@
     getput   : put(s, get(s)) == s
     undo     : put(said(put(s, a)), get(s)) == s
     repair   : put(mixed(s, s', m), get(s)) == s
-    law      : (features(said(put(s, a))), a) == (features(s'), a)                          [mmd]
+    law      : (features(said(put(s, a))), a) == (features(s'), a)                          [unbiased_mmd]
     speaks   : speech(s) == s                                                               [trains speech]
     typical  : surprisal(speech(t), t) == surprisal(speech(s'), s'), t = said(put(s, a))      [sliced_wasserstein]
 

@@ -11,6 +11,8 @@ from pipeline.language import Uniform
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
+
 
 class Settings(manipulator.Settings):
     """coherence: weight of putput."""

@@ -65,6 +65,8 @@ from pipeline.nets.writing import Writer
 from pipeline.systems import manipulator
 from pipeline.systems.base import Inputs, System
 
+GIVEN = "classifier"
+
 
 class Settings(manipulator.Settings):
     """latent: dimensions of the complement; keep: weight of keep_ST and keep_TS; rests: weight of that equation."""

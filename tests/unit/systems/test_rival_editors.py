@@ -19,7 +19,7 @@ def read(codes: torch.Tensor) -> torch.Tensor:
 def test_a_code_moves_by_the_least_length_at_which_the_value_is_read() -> None:
     codes = torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
     wanted = torch.eye(3)[[1, 1]]
-    lengths = torch.tensor([0.1, 0.5, 1.0, 2.0])
+    lengths = torch.tensor([0.1, 0.5, 1.0, 2.0]).repeat(2, 1)
     found = shifted(codes, wanted, read, lengths)
     assert read(found).argmax(1).tolist() == [1, 1]
     moved = (found - codes).norm(dim=1)
@@ -30,8 +30,17 @@ def test_a_code_moves_by_the_least_length_at_which_the_value_is_read() -> None:
 
 def test_where_no_length_will_do_the_likeliest_is_taken() -> None:
     codes, wanted = torch.tensor([[9.0, 0.0, 0.0]]), torch.eye(3)[[2]]
-    found = shifted(codes, wanted, read, torch.tensor([0.1, 0.2, 0.3]))
+    found = shifted(codes, wanted, read, torch.tensor([[0.1, 0.2, 0.3]]))
     torch.testing.assert_close((found - codes).norm(dim=1), torch.tensor([0.3]))
+
+
+def test_what_else_is_edited_changes_no_edit() -> None:
+    config = {**CONFIG, "system": "latent_shift", "settings": {"steps": 1}, "given": CLASSIFIER}
+    model = systems.model(config, systems.build(config, INPUTS))
+    images, values = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 1, 0])
+    together = model.edit(images, values)
+    alone = torch.cat([model.edit(image[None], value[None]) for image, value in zip(images, values, strict=True)])
+    torch.testing.assert_close(alone, together)
 
 
 def test_a_gradient_is_there_where_gradients_are_switched_off() -> None:

@@ -92,9 +92,16 @@ def test_damaged_models_are_named(saved: Path, tmp_path: Path) -> None:
         systems.load(saved)
 
 
-def test_a_manipulator_without_a_classifier_is_refused() -> None:
+@pytest.mark.parametrize("name", systems.names())
+def test_what_starts_from_a_trained_system_says_which_and_is_refused_without(name: str) -> None:
+    known = systems.EXAMPLES[systems.kinds(name)[0]]
+    config = {**known, "system": name, "settings": {"steps": 1}, "seed": 0, "given": None}
+    if not systems.starts_from(name):
+        assert systems.build(config).kept
+        return
+    assert systems.starts_from(name) == known["classifier"]
     with pytest.raises(ValueError, match="given"):
-        systems.build({**MANIPULATOR, "given": None})
+        systems.build(config)
 
 
 @pytest.mark.parametrize(

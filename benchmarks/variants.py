@@ -1,0 +1,226 @@
+"""What each equation of manipulation does, and what goes wrong without care: variants of an editor, side by side.
+
+    python -m benchmarks.variants FOLDER [--sheet equations] [--steps 1000] [--root studies/manipulators]
+
+Writes FOLDER/SHEET.md for every sheet, and FOLDER/SHEET.png where it is of images:
+
+    equations   the same put, trained without one of the equations (MNIST)
+    failures    recipes that are known to fail, each in its own way (MNIST)
+    sentences   the editor of sentences, trained without one of the equations (sentences_subject)
+
+The same examples and steps, seed 0; test examples, read by judge_2. The classifier and the judges are those that DVC
+makes in the root. A sheet takes about half an hour on one CPU core.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pipeline import data, systems, texts
+from pipeline.files import write_text
+from pipeline.language import Task
+from pipeline.metrics import evaluation
+from pipeline.params import Params, load
+from pipeline.systems import classifier
+from pipeline.systems.base import Recipe, System
+from pipeline.training import Run, prepare_device, take_weights
+
+SHOWN = 10  # digits in the picture
+
+
+@dataclass(frozen=True)
+class Variant:
+    """name: of the row; without: the equations that are left out; get_without: those that get is trained without, none
+    for the classifier as it is; settings: of the system that are not its own; weights: of equations, from the first
+    step to the last; system: other than the sheet's."""
+
+    name: str
+    without: tuple[str, ...] = ()
+    get_without: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """keys: the metrics that tell its variants apart; given: the classifier that they start from."""
+
+    data: str
+    variants: tuple[Variant, ...]
+    keys: tuple[str, ...]
+    system: str = "manipulator"
+    given: str = "classifier"
+
+
+def leaving_out(*names: str) -> tuple[Variant, ...]:
+    return tuple(Variant(f"without {name}", (name,)) for name in names)
+
+
+CLEAN = ("robust", "unsure")
+SHEETS = {
+    "equations": Sheet(
+        "mnist",
+        (
+            Variant("all four"),
+            *leaving_out("putget", "getput", "undo"),
+            Variant("without both", ("getput", "undo")),
+            Variant("a plain get", get_without=CLEAN),
+        ),
+        ("write_accuracy", "collusion_gap", "getput_mse", "undo_mse", "putput_mse", "style_slant", "style_stroke"),
+    ),
+    "failures": Sheet(
+        "mnist",
+        (
+            Variant("as it should be"),
+            Variant("get of clean images", get_without=CLEAN),
+            Variant("get never unsure", get_without=("unsure",)),
+            Variant("reconstruction 0.2", settings={"reconstruction": 0.2}),
+            Variant("reconstruction 5,000", settings={"reconstruction": 5000.0}),
+            Variant("a code of 2 numbers", settings={"latent": 2}),
+            Variant("independent at once", system="sampling_manipulator", weights={"independent": 200.0}),
+        ),
+        ("write_accuracy", "collusion_gap", "precision_edit", "coverage_edit", "getput_mse", "undo_mse", "style_slant"),
+    ),
+    "sentences": Sheet(
+        "sentences_subject",
+        (Variant("all"), *leaving_out("putget", "getput", "undo", "repair", "law", "typical")),
+        (
+            "write_accuracy",
+            "collusion_gap",
+            "preservation_other_accuracy",
+            "grammatical_edit",
+            "perplexity_ratio",
+            "undo_word_error",
+        ),
+        system="sentence_manipulator",
+        given="sentence_classifier",
+    ),
+}
+
+
+class Bench:
+    """The data and the classifier of a sheet, and what is trained and measured with them."""
+
+    def __init__(self, sheet: Sheet, params: Params, root: Path, steps: int) -> None:
+        self.sheet, self.params, self.root, self.steps = sheet, params, root, steps
+        prepared = root / "data" / "prepared" / sheet.data
+        info, split = data.info(prepared), data.load(prepared, "train")
+        self.config = {"data": sheet.data, **info.config}
+        self.inputs = systems.inputs_of(self.config).bound(split.inputs, split.labels)
+        self.held = data.load(prepared, "test")
+        self.given = systems.load(root / "models" / sheet.data / sheet.given).system
+
+    def get(self, without: tuple[str, ...]) -> System:
+        """The classifier, or the same net trained without some of its equations."""
+        if not without:
+            return self.given
+        settings = classifier.Settings(steps=self.steps, batch_size=64)
+        torch.manual_seed(0)
+        system = classifier.build(settings, self.inputs, None)
+        return fitted(altered(system, without, {}), settings, f"get without {', '.join(without)}")
+
+    def editor(self, variant: Variant) -> systems.Model:
+        """The variant's system, trained."""
+        given, name = self.get(variant.get_without), variant.system or self.sheet.system
+        settings = systems.settings(name, {"steps": self.steps, "batch_size": 64, **variant.settings})
+        torch.manual_seed(0)
+        whole = systems.find(name).build(settings, self.inputs, given)
+        take_weights(whole, given)
+        system = fitted(altered(whole, variant.without, variant.weights), settings, variant.name)
+        return systems.model(self.config, system)
+
+    def measured(self, model: systems.Model) -> dict[str, float | str]:
+        asked = evaluation.panel("test", self.sheet.data, self.params, self.root)
+        return asked.editing(model) | asked.laws(model)
+
+    def targets(self, count: int) -> Tensor:
+        """A value for each of the first test examples, never its own."""
+        values = len(self.config["values"])
+        return (self.held.labels[:count] + 1 + torch.arange(count) % (values - 1)) % values
+
+
+def altered(system: System, without: tuple[str, ...], weights: Mapping[str, float]) -> System:
+    """The system, fitted without some of its equations, others weighed anew."""
+
+    def changed(whole: Task) -> Task:
+        kept = {name: each for name, each in whole.equations.items() if name not in without}
+        weighed = {name: replace(each, weight=weights.get(name, each.weight)) for name, each in kept.items()}
+        return replace(whole, equations=weighed)
+
+    return replace(system, phases=tuple(replace(phase, task=changed(phase.task)) for phase in system.phases))
+
+
+def fitted(system: System, settings: Recipe, title: str) -> System:
+    """The system, trained with the seed 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        Run(system, settings, 0, torch.device("cpu"), Path(folder, "checkpoint.pt")).train(title)
+    return system
+
+
+def draw(rows: Tensor, names: list[str], values: list[int], path: Path) -> None:
+    """Digits (rows, columns, 1, height, width), a name before each row, above each column the value to be written."""
+    figure = Figure((len(values) * 0.6 + 1.4, len(names) * 0.6 + 0.3), layout="constrained")
+    for row, (name, axes) in enumerate(zip(names, figure.subplots(len(names), len(values)), strict=True)):
+        for column, axis in enumerate(axes):
+            axis.imshow(rows[row, column, 0], cmap="gray", vmin=0, vmax=1)
+            axis.set(xticks=[], yticks=[])
+            if row == 0:
+                axis.set_title(f"to {values[column]}", fontsize=8)
+        axes[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write(name: str, bench: Bench, folder: Path) -> None:
+    """The sheet's table, with what each variant makes of the first test examples."""
+    sheet, rows = bench.sheet, []
+    targets, examples = bench.targets(SHOWN), bench.held.inputs[:SHOWN]
+    words = bench.config.get("words")
+    source = examples if words else evaluation.as_floats(examples)
+    edits = [source]
+    for variant in sheet.variants:
+        model = bench.editor(variant)
+        found = bench.measured(model)
+        rows.append([variant.name, *(f"{found[key]:.4g}" for key in sheet.keys)])
+        edits.append(model.edit(source, targets))
+    header = ["equations" if name != "failures" else "recipe", *sheet.keys]
+    if words:
+        known = texts.vocabulary(words, bench.config["shape"][0])
+        said = [" ".join(known.decode(edit[:1])[0]) for edit in edits]
+        header.append(f'"{said[0]}", to {bench.config["values"][targets[0]]}')
+        rows = [[*row, edit] for row, edit in zip(rows, said[1:], strict=True)]
+    else:
+        names = ["source", *(each.name for each in sheet.variants)]
+        draw(torch.stack(edits), names, targets.tolist(), folder / f"{name}.png")
+    write_text(folder / f"{name}.md", table(header, rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sheet", choices=SHEETS, action="append", help="only this one (all if absent)")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--root", type=Path, default=Path("studies", "manipulators"))
+    arguments = parser.parse_args()
+    params = load(arguments.root / "params.yaml")
+    fewer = params.metrics.model_copy(update={"bootstrap": 50, "edits": 2000, "permutations": 19})
+    params = params.model_copy(update={"metrics": fewer})
+    prepare_device(params.threads)
+    for name in arguments.sheet or SHEETS:
+        write(name, Bench(SHEETS[name], params, arguments.root, arguments.steps), arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
