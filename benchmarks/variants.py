@@ -6,6 +6,7 @@ Writes FOLDER/SHEET.md for every sheet, and FOLDER/SHEET.png where it is of imag
 
     equations   the same put, trained without one of the equations (MNIST)
     failures    recipes that are known to fail, each in its own way (MNIST)
+    levers      what one more equation gives (MNIST)
     sentences   the editor of sentences, trained without one of the equations (sentences_subject)
 
 The same examples and steps, seed 0; test examples, read by judge_2. The classifier and the judges are those that DVC
@@ -14,18 +15,36 @@ makes in the root. A sheet takes about half an hour on one CPU core.
 
 import argparse
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from pipeline import data, systems, texts
 from pipeline.files import write_text
-from pipeline.language import Task
+from pipeline.language import (
+    Divergence,
+    Equation,
+    Fixed,
+    Learner,
+    Source,
+    Task,
+    Term,
+    Type,
+    equation,
+    mmd,
+    noise,
+    pair,
+    sliced_wasserstein,
+    smoothed_cross_entropy,
+    unbiased_mmd,
+)
 from pipeline.metrics import evaluation
 from pipeline.params import Params, load
 from pipeline.systems import classifier
@@ -33,13 +52,62 @@ from pipeline.systems.base import Recipe, System
 from pipeline.training import Run, prepare_device, take_weights
 
 SHOWN = 10  # digits in the picture
+LAW = 20.0  # the weight of laws that are compared
+
+# Equations of a system that is built on a bench, by name.
+Lever = Callable[["Bench", System], dict[str, Equation]]
+
+
+def written(system: System) -> tuple[Term, Source, Learner]:
+    """put(s, a) of a manipulator, the source of a, and put."""
+    put, sources = system.boxes["put"], {source.name: source for source in system.task.sources}
+    s, _ = sources["x"]
+    return put(s, sources["a"]), sources["a"], put
+
+
+def second_get(bench: "Bench", system: System) -> dict[str, Equation]:
+    """What is written can be read by another classifier too."""
+    edit, a, put = written(system)
+    other = bench.second.boxes["get"]
+    read = Fixed("second", (bench.inputs.S,), bench.inputs.V, body=lambda images: other.apply(images))
+    reading = smoothed_cross_entropy(0.1)
+    return {"putget_second": equation(read(noise(0.03)(edit)), a, reading, trains=put)}
+
+
+def laws_in(divergence: Divergence, inner: bool = False, weight: float = LAW) -> Lever:
+    """The law of edits to a in the features of get, or in those of its first layer, is that of real images of a."""
+
+    def lever(bench: "Bench", system: System) -> dict[str, Equation]:
+        edit, a, put = written(system)
+        features = first_layer(bench, system) if inner else system.boxes["get"].parts[0]
+        real, label = bench.inputs.x.again()
+        both = pair if divergence.name.endswith("mmd") else joined(features.cod, bench.inputs.V)
+        law = equation(both(features(edit), a), both(features(real), label), divergence, trains=put, weight=weight)
+        return {"law_inner" if inner else "law": law}
+
+    return lever
+
+
+def first_layer(bench: "Bench", system: System) -> Fixed:
+    """What get's first convolution finds, its mean in 4 by 4 parts of the image."""
+    layers = system.boxes["get"].parts[0].module.layers[:2]
+    found = Type("I", (32 * 4 * 4,))
+    body = lambda images: adaptive_avg_pool2d(layers(images), 4).flatten(1)  # noqa: E731
+    return Fixed("first", (bench.inputs.S,), found, body=body)
+
+
+def joined(features: Type, value: Type) -> Fixed:
+    """Features and a value in one vector, for divergences that know no pairs; the features weigh as much as the value."""
+    (width,), (count,) = features.shape, value.shape
+    body = lambda one, other: torch.cat((one / width**0.5, other), 1)  # noqa: E731
+    return Fixed("joined", (features, value), Type("J", (width + count,)), body=body)
 
 
 @dataclass(frozen=True)
 class Variant:
     """name: of the row; without: the equations that are left out; get_without: those that get is trained without, none
     for the classifier as it is; settings: of the system that are not its own; weights: of equations, from the first
-    step to the last; system: other than the sheet's."""
+    step to the last; system: other than the sheet's; levers: equations besides, or instead of its own."""
 
     name: str
     without: tuple[str, ...] = ()
@@ -47,6 +115,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     system: str = ""
+    levers: tuple[Lever, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +158,30 @@ SHEETS = {
         ),
         ("write_accuracy", "collusion_gap", "precision_edit", "coverage_edit", "getput_mse", "undo_mse", "style_slant"),
     ),
+    "levers": Sheet(
+        "mnist",
+        (
+            Variant("four equations"),
+            Variant("putput", system="strong_manipulator"),
+            Variant("two gets", levers=(second_get,)),
+            Variant("law (MMD)", levers=(laws_in(mmd),)),
+            Variant("law (unbiased MMD)", levers=(laws_in(unbiased_mmd),)),
+            Variant("law (sliced Wasserstein)", levers=(laws_in(sliced_wasserstein(64), weight=100.0),)),
+            Variant("law, in two layers", levers=(laws_in(mmd), laws_in(mmd, inner=True))),
+            Variant("law, two gets", levers=(laws_in(mmd), second_get)),
+            Variant("complement", system="complement_manipulator"),
+            Variant("complement, law, independent", system="sampling_manipulator"),
+        ),
+        (
+            "write_accuracy",
+            "collusion_gap",
+            "fid_edit",
+            "precision_edit",
+            "coverage_edit",
+            "getput_mse",
+            "style_stroke",
+        ),
+    ),
     "sentences": Sheet(
         "sentences_subject",
         (Variant("all"), *leaving_out("putget", "getput", "undo", "repair", "law", "typical")),
@@ -114,54 +207,63 @@ class Bench:
         prepared = root / "data" / "prepared" / sheet.data
         info, split = data.info(prepared), data.load(prepared, "train")
         self.config = {"data": sheet.data, **info.config}
-        self.inputs = systems.inputs_of(self.config).bound(split.inputs, split.labels)
+        self.inputs = systems.inputs_of(self.config).bound(split.images, split.labels)
         self.held = data.load(prepared, "test")
         self.given = systems.load(root / "models" / sheet.data / sheet.given).system
+        self.panel = evaluation.panel("test", sheet.data, params, root)
 
-    def get(self, without: tuple[str, ...]) -> System:
-        """The classifier, or the same net trained without some of its equations."""
-        if not without:
-            return self.given
+    @cached_property
+    def second(self) -> System:
+        """Another classifier, as careful as the given one, from other weights."""
+        return self.classifier((), seed=1)
+
+    def classifier(self, without: tuple[str, ...], seed: int) -> System:
+        """The net of the classifier, trained without some of its equations."""
         settings = classifier.Settings(steps=self.steps, batch_size=64)
-        torch.manual_seed(0)
-        system = classifier.build(settings, self.inputs, None)
-        return fitted(altered(system, without, {}), settings, f"get without {', '.join(without)}")
+        torch.manual_seed(seed)
+        system = altered(classifier.build(settings, self.inputs, None), without, {}, {})
+        return fitted(system, settings, f"a classifier without {', '.join(without) or 'nothing'}", seed)
 
     def editor(self, variant: Variant) -> systems.Model:
         """The variant's system, trained."""
-        given, name = self.get(variant.get_without), variant.system or self.sheet.system
+        given = self.classifier(variant.get_without, seed=0) if variant.get_without else self.given
+        name = variant.system or self.sheet.system
         settings = systems.settings(name, {"steps": self.steps, "batch_size": 64, **variant.settings})
         torch.manual_seed(0)
         whole = systems.find(name).build(settings, self.inputs, given)
         take_weights(whole, given)
-        system = fitted(altered(whole, variant.without, variant.weights), settings, variant.name)
-        return systems.model(self.config, system)
+        more = {name: each for lever in variant.levers for name, each in lever(self, whole).items()}
+        system = altered(whole, variant.without, variant.weights, more)
+        return systems.model(self.config, fitted(system, settings, variant.name))
 
     def measured(self, model: systems.Model) -> dict[str, float | str]:
-        asked = evaluation.panel("test", self.sheet.data, self.params, self.root)
-        return asked.editing(model) | asked.laws(model)
+        found: dict[str, float | str] = self.panel.editing(model) | self.panel.laws(model)
+        return found
 
     def targets(self, count: int) -> Tensor:
         """A value for each of the first test examples, never its own."""
-        values = len(self.config["values"])
-        return (self.held.labels[:count] + 1 + torch.arange(count) % (values - 1)) % values
+        labels, values = self.held.labels[:count], len(self.config["values"])
+        others: Tensor = (labels + 1 + torch.arange(count) % (values - 1)) % values
+        return others
 
 
-def altered(system: System, without: tuple[str, ...], weights: Mapping[str, float]) -> System:
-    """The system, fitted without some of its equations, others weighed anew."""
+def altered(
+    system: System, without: tuple[str, ...], weights: Mapping[str, float], more: Mapping[str, Equation]
+) -> System:
+    """The system, fitted without some of its equations, others weighed anew, and with more, or in the place of its own."""
 
     def changed(whole: Task) -> Task:
         kept = {name: each for name, each in whole.equations.items() if name not in without}
         weighed = {name: replace(each, weight=weights.get(name, each.weight)) for name, each in kept.items()}
-        return replace(whole, equations=weighed)
+        return replace(whole, equations={**weighed, **more})
 
     return replace(system, phases=tuple(replace(phase, task=changed(phase.task)) for phase in system.phases))
 
 
-def fitted(system: System, settings: Recipe, title: str) -> System:
-    """The system, trained with the seed 0."""
+def fitted(system: System, settings: Recipe, title: str, seed: int = 0) -> System:
+    """The system, trained."""
     with tempfile.TemporaryDirectory() as folder:
-        Run(system, settings, 0, torch.device("cpu"), Path(folder, "checkpoint.pt")).train(title)
+        Run(system, settings, seed, torch.device("cpu"), Path(folder, "checkpoint.pt")).train(title)
     return system
 
 
@@ -186,9 +288,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def write(name: str, bench: Bench, folder: Path) -> None:
     """The sheet's table, with what each variant makes of the first test examples."""
     sheet, rows = bench.sheet, []
-    targets, examples = bench.targets(SHOWN), bench.held.inputs[:SHOWN]
-    words = bench.config.get("words")
-    source = examples if words else evaluation.as_floats(examples)
+    targets, source, words = bench.targets(SHOWN), bench.held.inputs[:SHOWN], bench.config.get("words")
     edits = [source]
     for variant in sheet.variants:
         model = bench.editor(variant)
