@@ -2,10 +2,10 @@
 
     python -m benchmarks.manipulators docs/manipulators.md [--draw]
 
-The tables are read from studies/manipulators/metrics (`dvc repro studies/manipulators/dvc.yaml`) and from
-docs/manipulators/equations.md (`python -m benchmarks.equations docs/manipulators`). --draw: first edit some test examples
-by each of the study's champions, into docs/manipulators/DATA.png, or DATA.md where they are sentences; the page shows what
-is there. This takes the prepared data of the study, and seconds.
+The tables are read from studies/manipulators/metrics (`dvc repro studies/manipulators/dvc.yaml`) and from the sheets in
+docs/manipulators (`python -m benchmarks.variants docs/manipulators`). --draw: first edit some test examples by each of the
+study's champions whose data are prepared, into docs/manipulators/DATA.png, or DATA.md where they are sentences; the page
+shows what is there. This takes seconds.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from pipeline import data, exhibits, pictures, systems, texts
 from pipeline.files import read_json, write_text
 
 STUDY = Path("studies", "manipulators")
-EQUATIONS = Path("docs", "manipulators", "equations.md")
 FIXTURES = Path("studies", "metrics", "fixtures")
 # What edits without having learned to, by what the page calls it.
 UNLEARNED = {"nearest_neighbour": "the nearest image of the value", "renderer": "the renderer itself"}
 DRAWN = Path("docs", "manipulators")
+SHEETS = ("equations", "failures")  # see benchmarks.variants
 Found = dict[str, float]
 
 # Columns by what a data set has: photographs have style probes, rendered data the truth.
@@ -83,8 +83,16 @@ def tables(study: Path, drawn: Path) -> str:
 
 
 def steps_of(name: str, lock: dict[str, Any]) -> int:
-    """How many steps an experiment was trained: what DVC's lock says of the stage."""
-    return lock["stages"][f"train@{name}"]["params"]["params.yaml"][f"experiments.{name}.settings"]["steps"]
+    """How many steps an experiment was trained: what DVC's lock says of the stage.
+
+    Raises ValueError if what was measured is not what was trained last.
+    """
+    trained, evaluated = (lock["stages"][f"{stage}@{name}"] for stage in ("train", "evaluate"))
+    if trained["outs"][0]["md5"] not in {each["md5"] for each in evaluated["deps"]}:
+        raise ValueError(
+            f"{name}: its metrics are of another model; `dvc repro {STUDY}/dvc.yaml:evaluate@{name}` first"
+        )
+    return trained["params"]["params.yaml"][f"experiments.{name}.settings"]["steps"]
 
 
 def unlearned(dataset: str) -> dict[str, Found]:
@@ -104,7 +112,8 @@ def table(editors: dict[str, Found], steps: dict[str, int], others: dict[str, Fo
     ordered = sorted(editors, key=lambda name: -editors[name]["write_accuracy"])
     first = editors[ordered[0]]
     real = {to: first[key] for key, to in NAMED.items() if key in first and to in columns}
-    rows = [(name, f"{steps[name]:,}", editors[name]) for name in ordered]
+    # What trains nothing has steps of another kind.
+    rows = [(name, f"{steps[name]:,}" if editors[name]["parameters"] else "", editors[name]) for name in ordered]
     rows += [(name, "", found) for name, found in others.items()]
     rows += [("real test data", "", real)] if real else []
     lines = ["| system | steps | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
@@ -126,10 +135,12 @@ def examples(dataset: str, drawn: Path) -> list[str]:
 
 
 def draw(study: Path, drawn: Path) -> None:
-    """Edits by every champion, as pictures or sentences."""
+    """Edits by every champion whose data are there, as pictures or sentences."""
     for config in sorted(study.glob("champions/*/*/config.json")):
         model, dataset = systems.load(config.parent), config.parent.parent.name
-        if "words" in model.config:
+        if not (study / "data" / "prepared" / dataset).exists():
+            print(f"{dataset}: not prepared (dvc repro {study}/dvc.yaml:prepare@{dataset}), its edits stay")
+        elif "words" in model.config:
             write_text(drawn / f"{dataset}.md", rewritten(model, study))
         else:
             request = exhibits.Request("styles", count=8)
@@ -245,9 +256,10 @@ random has 0.84 of them.
 ## Measured
 
 Test data, read by judge_2 (another net than get and its other judge, trained on images that neither get nor put have
-seen); `collusion_gap` is what get reads beyond the judge. `the nearest image of the value` gives that training image, and
-`the renderer itself` draws the right edit: neither has learned anything ([verification.md](verification.md)). What each
-column means: [metrics.md](metrics.md). Settings: studies/manipulators/params.yaml; seed 0, one thread.
+seen); `collusion_gap` is what get reads beyond the judge. `the nearest image of the value` gives that real image, and
+`the renderer itself` draws the right edit: neither has learned anything, and other judges of the same recipe, those of the
+main run, have read them ([verification.md](verification.md)). What each column means: [metrics.md](metrics.md). Settings:
+studies/manipulators/params.yaml; seed 0, one thread.
 
 **Is put(s, a) a sample of the Bayesian inverse of get?** Approximately at best. `inversion_c2st_rejected` is the share of the
 values for which a two-sample test tells edits from real examples: of images, all values of every editor (real digits of the
@@ -255,19 +267,34 @@ test data are told from training data in 8 of 10 classes too). Edits of subjects
 
 {tables}
 
+One more editor of digits next to these: the classifier that they start from and the judges that read them are in git too,
+so that with them in place DVC trains and measures nothing but the new entry of params.yaml:
+
+    cd studies/manipulators
+    cp -R readers/. models/ && dvc commit train@mnist-classifier train@mnist-judge_1 train@mnist-judge_2 train@mnist-judge_3
+    dvc repro evaluate@mnist-NAME
+
 ## What goes wrong, and how it shows
 
-| symptom | cause | what helps |
-|---|---|---|
-| own get reads every edit, the judge few (`collusion_gap`) | get pleased by marks | `robust`, `unsure`; noise before get; more of them, not less of put |
-| every edit to `a` is one image (`recall_edit`, `coverage_edit` near 0) | `undo` and `getput` too weak beside `putget` | `reconstruction` up, `smoothing` up |
-| put returns its input (`write_accuracy` near 0) | the reverse | `reconstruction` down, or more steps |
-| edits are grey in places, strokes of the source remain | get is certain too early | `unsure`, `law` |
-| edits are odd shapes: `precision_edit` low, reconstructions fine | the rest tells the value | `independent` |
-| everything is grey, `keep` and `independent` are 0 | comp keeps nothing, which solves both | `independent` smaller, or later |
-| `undo_mse` stays high whatever is done | the next section | |
-| a put of sentences changes no word, `putget` stays at its start | it is sure to keep words, and learns nothing else | `repair` |
-| an edit that needs more words loses one ("often praised" becomes "never praised") | word by word, places cannot agree to make room | `complement_sentence_manipulator` |
+![A row of digits, and their edits by recipes that fail](manipulators/failures.png)
+
+`manipulator` after 600 steps, and recipes that differ from it in one thing (the last one is `sampling_manipulator`, with
+`independent` from the first step on):
+
+{failures}
+
+| symptom | cause | in the picture | what helps |
+|---|---|---|---|
+| own get reads every edit, the judge few (`collusion_gap`) | get pleased by marks | get of clean images | `robust`, `unsure`; noise before get; more of them, not less of put |
+| strokes of the source remain | get is certain too early | get never unsure | `unsure`, `law` |
+| every edit to `a` is one image (`coverage_edit` near 0) | `undo` and `getput` too weak beside `putget` | reconstruction 0.2 | `reconstruction` up, `smoothing` up |
+| put returns its input (`write_accuracy` near 0) | the reverse | reconstruction 5,000 | `reconstruction` down, or more steps |
+| edits look right, and all alike: `precision_edit` high, `coverage_edit` low | too little room for the rest | a code of 2 numbers | `latent` up |
+| the rest is lost (`getput_mse` and `undo_mse` high), `keep` and `independent` are 0 | a comp that keeps nothing solves both | independent at once | `independent` smaller, or later |
+| edits are odd shapes: `precision_edit` low, reconstructions fine | the rest tells the value | | `independent` |
+| `undo_mse` stays high whatever is done | the next section | | |
+| a put of sentences changes no word, `putget` stays at its start | it is sure to keep words, and learns nothing else | | `repair` |
+| an edit that needs more words loses one ("often praised" becomes "never praised") | word by word, places cannot agree to make room | | `complement_sentence_manipulator` |
 
 ## When not to
 
@@ -285,8 +312,8 @@ test data are told from training data in 8 of 10 classes too). Edits of subjects
 
 def page() -> str:
     """What the metrics in git say, and what has been drawn."""
-    equations = EQUATIONS.read_text(encoding="utf-8").strip()
-    return TEXT.format(equations=equations, tables=tables(STUDY, DRAWN), lens=4096, undo=8, putput=4)
+    sheets = {name: (DRAWN / f"{name}.md").read_text(encoding="utf-8").strip() for name in SHEETS}
+    return TEXT.format(**sheets, tables=tables(STUDY, DRAWN), lens=4096, undo=8, putput=4)
 
 
 def main() -> None:
