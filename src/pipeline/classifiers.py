@@ -33,7 +33,8 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     else:
         raise UserError(f"--classifier {text}: models:/NAME@ALIAS or FILE.py:CALLABLE expected")
     held, model = data.load(prepared, "validation"), systems.load(folder)
-    right = correct(model.classify(held.inputs), held.labels).double().mean()
+    with own.blamed(folder / model.config.get("file", "")):
+        right = correct(model.classify(held.inputs), held.labels).double().mean()
     print(f"classifier {text}: reads {100 * float(right):.1f}% of {len(held.labels):,} validation images right")
     return folder
 
@@ -70,10 +71,13 @@ def kept(path: Path, name: str, inputs: Inputs, params: Params, root: Path) -> P
     folder = (root / FOLDER / title).resolve()
     with whole_folder(folder) as place:
         (place / path.name).write_bytes(path.read_bytes())
-        systems.save(place, config, systems.build(config, inputs, path.parent))
+        system = systems.build(config, inputs, path.parent)
+        systems.save(place, config, system)
     # Where the model is loaded later, the user's folder is not the working directory.
     with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
-        systems.load(folder)
+        loaded = systems.load(folder).system
+        with own.blamed(folder / path.name):
+            own.classifier.check_steady(f"{path}:{name}", system, loaded, inputs)
     said = ", ".join(f"{place}: {value}" for place, value in enumerate(inputs.values))
     print(f"{path}:{name} gives {scores}; its outputs are taken to be {said}")
     return folder

@@ -28,6 +28,9 @@ UsageError = typer.BadParameter.__base__
 Out = Annotated[Path, typer.Option("-o", "--out", help="Image file to write (PNG).")]
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     guarded(_run)
 
@@ -44,7 +47,10 @@ def _run() -> None:
             raise SystemExit(2) from None
         raise UserError(f"{message} (`--help` says more)") from None
     except typer.Abort:
-        fail("interrupted", 130)
+        code = INTERRUPTED
+    # What typer makes of Ctrl-C.
+    if code == INTERRUPTED:
+        fail("interrupted", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
@@ -388,6 +394,7 @@ def generate(
 
     options = {"to": to, "steps": steps, "start": start, "components": components}
     exhibits.check_options(how, [name for name, value in options.items() if value is not None])
+    pictures.check_name(out)
     if start not in (None, *exhibits.STARTS):
         raise UserError(f"--start {start}: expected one of {', '.join(exhibits.STARTS)}")
     loaded = systems.load(tracking.find(model, ROOT))

@@ -97,7 +97,8 @@ class Subject:
     @cached_property
     def test(self) -> tuple[Tensor, Tensor]:
         """Of a user's folder, which has no test split, the validation split."""
-        return self.examples("test" if self.model.config["data"] in data.names() else "validation")
+        own = self.model.config["data"] not in data.names() and not (self.prepared / "test.safetensors").exists()
+        return self.examples("validation" if own else "test")
 
     def drawn(self, count: int, seed: int, other_than: int | None = None) -> tuple[Tensor, Tensor]:
         """So many test images, or all, at random, and their labels; other_than: a value that none of them shows."""

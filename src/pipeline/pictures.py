@@ -47,13 +47,17 @@ def png(image: Image.Image) -> bytes:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all. Raises UserError if `path` is a folder or says that it is no PNG."""
-    path = Path(path)
+    """Write a PNG, whole or not at all. Raises UserError as `check_name` does."""
+    check_name(path)
+    write_whole(path, lambda part: part.write_bytes(png(image)))
+
+
+def check_name(path: Path) -> None:
+    """Raises UserError if a path is a folder or says that it is no PNG."""
     if path.suffix.lower() not in ("", ".png"):
         raise UserError(f"{path}: images are written as PNG, expected a name that ends in .png")
     if path.is_dir():
         raise UserError(f"{path}: is a folder, expected the name of an image file")
-    write_whole(path, lambda part: part.write_bytes(png(image)))
 
 
 def read_images(paths: Sequence[Path], shape: tuple[int, ...] = (1, 28, 28)) -> Tensor:

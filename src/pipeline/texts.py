@@ -42,7 +42,7 @@ def _lines(name: str) -> list[tuple[str, str]]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: at most {MAX_BYTES >> 20} MiB of text expected")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:

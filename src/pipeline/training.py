@@ -120,8 +120,10 @@ def files_of_users(job: Job) -> list[Path]:
     """The user's code that the model is made from: its own file, or that of the model which it starts from."""
     if job.source:
         return [job.source]
-    given = job.config["given"] or {}
-    return [job.given / given["file"]] if job.given and "file" in given else []
+    given = job.config["given"]
+    while given and "file" not in given:
+        given = given["given"]
+    return [job.given / given["file"]] if job.given and given else []
 
 
 def prepare_device(threads: int) -> torch.device:

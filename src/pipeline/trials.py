@@ -4,6 +4,7 @@ An experiment of params.yaml is trained as it is there, but for the settings tha
 system on data that it has no entry for, is measured by what can be measured of anything, and its model registered.
 """
 
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,8 @@ def _given(subject: Subject, examples: Examples, root: Path) -> Path | None:
         if (place / "config.json").exists():
             return place
     raise UserError(
-        f"{subject.name} starts from a trained {subject.given}, and {examples.name} has none: train it first"
+        f"{subject.name} starts from a trained {subject.given}, and {examples.name} has none: "
+        f"`pipeline train {subject.given} --data ...` trains one, --classifier takes one of yours"
     )
 
 
@@ -197,12 +199,13 @@ def _fit(job: training.Job, subject: Subject, params: Params, root: Path) -> Non
     if subject.file:
         _introduce(subject.file, systems.inputs_of(job.config))
     settings = {**job.config, "split": job.split}
-    with tracking.live(job.key, job.config["data"], subject.name, settings, root) as run:
-        if subject.file is None:
-            training.train(job, params, root, run.log)
-            return
-        with own.blamed(subject.file.path, anywhere=False):
-            training.train(job, params, root, run.log)
+    with (
+        tracking.live(job.key, job.config["data"], subject.name, settings, root) as run,
+        contextlib.ExitStack() as users,
+    ):
+        for file in training.files_of_users(job):
+            users.enter_context(own.blamed(file, anywhere=False))
+        training.train(job, params, root, run.log)
 
 
 def _introduce(file: own.TaskFile, inputs: Inputs) -> None:

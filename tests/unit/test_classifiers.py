@@ -77,6 +77,7 @@ def test_a_module_a_function_and_a_maker_of_either_will_do(
         ("net = nn.Sequential(nn.Flatten(), nn.Linear(256, 5))", "net", r"gives \(3, 5\) for 3 images, \(3, 3\) is expected"),
         ("def net(images): return images.flatten(1)[:, :3].detach()", "net", "no gradient reaches the images"),
         ("def net(images): return images.flatten(1)[:, :3].round()", "net", "no gradient reaches the images"),
+        ("def net(images): return images.flatten(1)[:, :3] / 0", "net", "what it gives is not finite"),
         ("def net(images):\n    return 1 / 0", "net", r"mine\.py:5: ZeroDivisionError"),
         ("import elsewhere", "net", r"mine\.py:4: ModuleNotFoundError"),
     ],
@@ -125,6 +126,36 @@ def test_one_that_cannot_be_loaded_without_its_weights_is_refused_at_once(
     file(tmp_path, NET.replace('    if Path("net.pt").exists():\n        net', "    net"))
     with pytest.raises(UserError, match=r"FileNotFoundError.*the model keeps the weights itself: read it only if"):
         classifiers.adopted("mine.py:trained", prepared, params.load(REPOSITORY / "params.yaml"), Path())
+
+
+FUNCTION = NET + "net = trained()\n{}def read(images): return net(images)\n"
+ALONE = "def read(images): return images.flatten(1)[:, :3] - images.mean() * torch.arange(3)\n"
+DOUBLE = NET + "class Wide(Net):\n    def forward(self, images): return super().forward(images).double()\n"
+FRAGILE = "def read(images):\n    assert len(images) < 4, 'too many'\n    return images.flatten(1)[:, :3]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FUNCTION.format("net.eval()\n"), r"mine\.py:read: made from its copy elsewhere it answers otherwise"),
+        (FUNCTION.format(""), r"mine\.py:read: what it says of an image changes .* `\.eval\(\)`"),
+        (ALONE, "with the others in the batch"),
+        (FRAGILE, r"mine\.py:\d+: AssertionError: too many"),
+    ],
+)
+def test_one_whose_answers_cannot_be_had_again_is_refused(
+    tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(own.classifier.read(file(tmp_path, NET), "Net").state_dict(), "net.pt")
+    file(tmp_path, text)
+    with pytest.raises(UserError, match=said):
+        classifiers.adopted("mine.py:read", prepared, params.load(REPOSITORY / "params.yaml"), Path())
+
+
+def test_one_that_computes_in_double_precision_gives_what_the_others_do(tmp_path: Path) -> None:
+    system = own.classifier.build(file(tmp_path, DOUBLE), "Wide", INPUTS, "logits")
+    assert system.boxes["get"].apply(torch.rand(2, 1, 16, 16)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("text", ["mine.py", "models:/", "net", "mine.txt:net"])

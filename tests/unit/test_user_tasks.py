@@ -438,7 +438,7 @@ task = language.task(a=equation(late(s), s, mse, trains=late))
         (FILE.replace("8, 8", "9, 9"), ("mine.py:edit", "shapes", None, []), ["S(1x9x9)", "(1, 8, 8)"]),
         (FILE.replace("edit =", "manipulator ="), ("mine.py:manipulator", "shapes", None, []), ["published system"]),
         (FILE, ("nobody", "shapes", None, []), ["nobody", "manipulator", "FILE.py:TASK"]),
-        (FILE, ("manipulator", "shapes", None, ["batch_size=8"]), ["classifier", "train it first"]),
+        (FILE, ("manipulator", "shapes", None, ["batch_size=8"]), ["classifier", "`pipeline train classifier --data"]),
         (HEAD + LATE, ("mine.py", "shapes", None, ["batch_size=8"]), ["mine.py:20: RuntimeError: too late"]),
     ],
 )

@@ -138,15 +138,22 @@ def listed(table: Path, folder: Path) -> list[Row]:
         with open(table, newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             if not {"file", "label"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{table}: the columns file and label are expected")
+                raise UserError(
+                    f"{table}: the columns file and label are expected, separated by commas; found: "
+                    f"{', '.join(reader.fieldnames or ()) or 'nothing'}"
+                )
             rows = [(f"{table}, line {reader.line_num}", row["file"] or "", row["label"] or "") for row in reader]
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"{table}: {error.strerror}") from None
+    except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{table}: not a table in UTF-8 that can be read: {error}") from None
     return [Row(_inside(folder, where, file), label.strip(), where) for where, file, label in rows]
 
 
 def _inside(folder: Path, where: str, name: str) -> Path:
     file = folder / name.strip()
+    if "\0" in name:
+        raise UserError(f"{where}: {name!r} is no name of a file")
     if not file.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{where}: {name} is outside the folder")
     return file

@@ -53,9 +53,14 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
 def _rows(folder: Path, labels: Path | None) -> list[Row]:
     table = labels or folder / "labels.csv"
     rows = listed(table, folder) if labels or table.exists() else in_subfolders(folder)
+    given: dict[Path, str] = {}
     for row in rows:
         if not row.label:
             raise UserError(f"{row.where}: {row.file} has no label")
+        if not row.file.exists():
+            raise UserError(f"{row.where}: {row.file}: no such file")
+        if given.setdefault(row.file, row.label) != row.label:
+            raise UserError(f"{row.where}: {row.file} is {row.label} here, and {given[row.file]} before")
     if not rows and not labels and any(file.is_file() for file in folder.iterdir()):
         raise UserError(
             f"{folder}: its images have no labels: put them into subfolders named by class, or give --labels FILE.csv "

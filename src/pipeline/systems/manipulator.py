@@ -98,7 +98,9 @@ def reader_in_parts(given: System | None) -> Composite:
     """The same, where its features are compared. Raises TaskError if it has none."""
     get = reader(given)
     if not isinstance(get, Composite):
-        raise TaskError("laws are compared in the features of a classifier in parts, as `classifier` is; this one is in one piece")
+        raise TaskError(
+            "laws are compared in the features of a classifier in parts, as `classifier` is; this one is in one piece"
+        )
     return get
 
 

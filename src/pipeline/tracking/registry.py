@@ -168,7 +168,10 @@ def download(name: str, version: str) -> Path:
     place = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
     found = sorted(place.rglob("config.json"))
     if not found:
-        raise UserError(f"{name}/{version}: the registered model holds no config.json")
+        raise UserError(
+            f"{name}/{version} is no model of this project, since it holds no config.json; a file may load it "
+            "(mlflow.pytorch.load_model) for --classifier FILE.py:CALLABLE"
+        )
     return found[0].parent
 
 
@@ -201,27 +204,26 @@ SELECTOR = re.compile(r"(?P<name>[A-Za-z0-9_.-]+?)(@(?P<alias>[A-Za-z0-9_-]+)|/(
 
 
 def find(selector: str, root: Path) -> Path:
-    """The folder of a model: NAME (its champion), NAME@ALIAS or NAME/VERSION.
+    """The folder of a model: NAME (its champion), NAME@ALIAS or NAME/VERSION, or itself a folder that holds one.
 
     A name that is not registered yet means the model in the workspace: models/<data>/<system>/, runs/models/NAME/ of
     what was trained outside DVC's graph, or one that came with the project, studies/*/champions/<data>/<system>/.
     Raises UserError for an unknown name, alias or version, saying what there is, and for a server that does not answer.
     """
     match = SELECTOR.fullmatch(selector)
+    if not match and (root / selector / "config.json").exists():
+        return root / selector
     if not match:
-        raise UserError(f"model `{selector}`: NAME, NAME@ALIAS or NAME/VERSION expected")
+        raise UserError(f"model `{selector}`: NAME, NAME@ALIAS, NAME/VERSION or a model's folder expected")
     name, wanted, version = match["name"], match["alias"], match["version"]
     rows = [row for row in models(root) if row.name == name]
     if not rows:
-        place = Path(*name.split("-", 1))
-        shipped = (study / "champions" / place for study in sorted(root.glob("studies/*")))
-        folders = (root / "models" / place, root / "runs" / "models" / name, *shipped)
-        for folder in folders if not wanted and not version else ():
-            if (folder / "config.json").exists():
-                return folder
-        known = sorted({row.name for row in models(root)})
+        here = unregistered(root)
+        if name in here and not version and wanted in (None, "champion"):
+            return here[name]
+        known = sorted({row.name for row in models(root)} | {*here})
         raise UserError(
-            f"unknown model `{name}`: {'expected one of ' + ', '.join(known) if known else 'none registered'}"
+            f"unknown model `{name}`: {'expected one of ' + ', '.join(known) if known else 'there is none'}"
         )
     wanted = wanted or (None if version else "champion")
     for row in rows:
@@ -230,3 +232,14 @@ def find(selector: str, root: Path) -> Path:
                 return download(name, str(row.version))
     have = ", ".join(f"{name}/{row.version}{''.join('@' + each for each in row.aliases)}" for row in rows)
     raise UserError(f"model `{selector}` not found: there is {have}")
+
+
+def unregistered(root: Path) -> dict[str, Path]:
+    """The models of the workspace by name; where several have one, that of the pipeline's graph comes first, then one that
+    was trained outside it, then one that came with the project."""
+    found: dict[str, Path] = {}
+    for pattern in ("models/*/*", "runs/models/*", "studies/*/champions/*/*"):
+        for config in sorted(root.glob(f"{pattern}/config.json")):
+            parts = config.parent.parts[-1:] if pattern == "runs/models/*" else config.parent.parts[-2:]
+            found.setdefault("-".join(parts), config.parent)
+    return found

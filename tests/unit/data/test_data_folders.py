@@ -147,9 +147,11 @@ def test_garbage_is_refused_by_name(
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (["name,class", "a.png,1"], ["table.csv", "columns file and label"]),
+        (["name,class", "a.png,1"], ["table.csv", "columns file and label", "found: name, class"]),
+        (["file,label", "dot-0.png,dot", "dot-0.png,box"], ["table.csv, line 3", "box here", "dot before"]),
+        (["file,label", "dot-0.png,dot", "a\0b.png,box"], ["table.csv, line 3", "no name"]),
         (["file,label", "dot-0.png,dot", "../x.png,box"], ["table.csv, line 3", "outside"]),
-        (["file,label", "dot-0.png,dot", "nowhere.png,box"], ["nowhere.png", "no such file"]),
+        (["file,label", "dot-0.png,dot", "nowhere.png,box"], ["table.csv, line 3", "nowhere.png", "no such file"]),
         (["file,label", "dot-0.png,", "dot-1.png,dot"], ["table.csv, line 2", "no label"]),
         (["file,label", "dot-0.png,dot"], ["table.csv", "1 images found"]),
     ],

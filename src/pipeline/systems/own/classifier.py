@@ -20,6 +20,7 @@ from pipeline.systems.own.system import EXAMPLES
 
 Scores = Literal["logits", "probabilities"]
 EXPECTED = "a torch module, a function of images, or a function without arguments that makes one is expected"
+STEADY = 1e-4  # by which probabilities may differ
 
 
 class Classifier(nn.Module):
@@ -34,7 +35,7 @@ class Classifier(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        found = self.inner(images)
+        found = self.inner(images).to(images.dtype)
         return found if self.scores == "logits" else found.clamp_min(torch.finfo(found.dtype).tiny).log()
 
 
@@ -94,6 +95,8 @@ def scores_of(path: Path, name: str, inputs: Inputs) -> Scores:
             f"{where}: gives {got} for {EXAMPLES} images, {wanted} is expected: a number for each of "
             f"{', '.join(inputs.values)}, in this order"
         )
+    if not bool(given.isfinite().all()):
+        raise UserError(f"{where}: what it gives is not finite")
     _check_gradient(where, given, images)
     rows = given.detach()
     summing_to_one = bool(((rows.sum(1) - 1).abs() < 1e-4).all()) and float(rows.min()) >= 0
@@ -108,6 +111,25 @@ def _check_gradient(where: str, given: Tensor, images: Tensor) -> None:
         raise UserError(
             f"{where}: no gradient reaches the images, so nothing can be learned from it; leave out `no_grad`, `detach`, "
             "rounding and `argmax`"
+        )
+
+
+def check_steady(where: str, system: System, other: System, inputs: Inputs) -> None:
+    """Raises UserError unless a classifier says the same of an image every time, whatever else it is shown, and as `other`
+    does, which was made anew from what was kept of it."""
+    images = torch.rand(EXAMPLES, *inputs.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        first, again, anew = (each.classify(images) for each in (system, system, other))
+        alone = torch.cat([system.classify(image) for image in images.split(1)])
+    if not torch.allclose(first, again, atol=STEADY) or not torch.allclose(first, alone, atol=STEADY):
+        raise UserError(
+            f"{where}: what it says of an image changes from call to call, or with the others in the batch; put its module "
+            "into evaluation mode: `.eval()`"
+        )
+    if not torch.allclose(first, anew, atol=STEADY):
+        raise UserError(
+            f"{where}: made from its copy elsewhere it answers otherwise: what is kept are the parameters and buffers of a "
+            "torch module, so let it be one, or make one"
         )
 
 
