@@ -3,11 +3,12 @@
     recon : dec(enc(s)) == s
 
     put(s, a) = dec(z + t g)   with z = enc(s), g = d log get(dec(z))(a) / dz of unit length,
-                               t the least of a ladder of lengths at which get reads a, else the one where it is likeliest
+                               t the least of a ladder of lengths at which get is certain of a, else the one where it is likeliest
 
 What a practitioner would take today: no net is trained to edit, and any differentiable classifier will do.
 """
 
+import math
 from collections.abc import Callable
 
 import pydantic
@@ -26,10 +27,11 @@ RUNGS = 24  # lengths that are tried, each 1.25 times the one before
 
 class Settings(Recipe):
     """latent: dimensions of the code; shortest: the first length, in units of the root mean square of the code's
-    entries."""
+    entries; certain: the probability of the value that is enough."""
 
     latent: int = pydantic.Field(default=32, gt=0)
     shortest: float = pydantic.Field(default=0.1, gt=0)
+    certain: float = pydantic.Field(default=0.9, gt=0, lt=1)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
@@ -43,7 +45,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
         codes = enc.apply(images)
         scale = settings.shortest * codes.square().mean(1, keepdim=True).sqrt()
         lengths = scale * 1.25 ** torch.arange(RUNGS, device=codes.device)
-        return dec.apply(shifted(codes, values, lambda z: get.apply(dec.apply(z)), lengths))
+        return dec.apply(shifted(codes, values, lambda z: get.apply(dec.apply(z)), lengths, settings.certain))
 
     return System(
         task=autoencoder,
@@ -55,10 +57,10 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     )
 
 
-def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], lengths: Tensor) -> Tensor:
+def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], lengths: Tensor, certain: float) -> Tensor:
     """Codes (n, d) moved along their own gradient by the least of their lengths (n, l) at which `values` (n, v) are read.
 
-    read: codes -> log-probabilities (n, v). Where no length will do, the one at which the value is likeliest.
+    read: codes -> log-probabilities (n, v); certain: that of the value which is enough. Where no length will do, the one at which the value is likeliest.
     """
     with torch.inference_mode(False):
         wanted = values.clone()  # what was made in inference mode cannot be part of a gradient
@@ -66,9 +68,9 @@ def shifted(codes: Tensor, values: Tensor, read: Callable[[Tensor], Tensor], len
     unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(torch.finfo(codes.dtype).tiny)
     tried = codes + lengths.T.unsqueeze(-1) * unit
     found = torch.stack([read(each) for each in tried])
-    right = (found.argmax(2) == values.argmax(1)).double()
     # The first success, or where there is none the greatest likelihood.
     likely = (found * values).sum(2)
+    right = (likely >= math.log(certain)).double()
     chosen = torch.where(right.any(0), right.argmax(0), likely.argmax(0))
     return tried[chosen, torch.arange(len(codes), device=codes.device)]
 

@@ -20,17 +20,20 @@ def test_a_code_moves_by_the_least_length_at_which_the_value_is_read() -> None:
     codes = torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
     wanted = torch.eye(3)[[1, 1]]
     lengths = torch.tensor([0.1, 0.5, 1.0, 2.0]).repeat(2, 1)
-    found = shifted(codes, wanted, read, lengths)
+    found = shifted(codes, wanted, read, lengths, certain=0.5)
     assert read(found).argmax(1).tolist() == [1, 1]
     moved = (found - codes).norm(dim=1)
     torch.testing.assert_close(moved, torch.tensor([1.0, 0.1]))
     # Half a unit would not have been enough: the gradient goes along b - a.
     assert read(codes[:1] + (found - codes)[:1] / 2).argmax(1).tolist() == [0]
+    # Who wants more certainty goes further.
+    farther = shifted(codes, wanted, read, lengths, certain=0.99)
+    torch.testing.assert_close((farther - codes).norm(dim=1), torch.tensor([2.0, 0.1]))
 
 
 def test_where_no_length_will_do_the_likeliest_is_taken() -> None:
     codes, wanted = torch.tensor([[9.0, 0.0, 0.0]]), torch.eye(3)[[2]]
-    found = shifted(codes, wanted, read, torch.tensor([[0.1, 0.2, 0.3]]))
+    found = shifted(codes, wanted, read, torch.tensor([[0.1, 0.2, 0.3]]), certain=0.5)
     torch.testing.assert_close((found - codes).norm(dim=1), torch.tensor([0.3]))
 
 
