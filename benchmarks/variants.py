@@ -91,16 +91,21 @@ def laws_in(divergence: Divergence, inner: bool = False, weight: float = LAW) ->
 def first_layer(bench: "Bench", system: System) -> Fixed:
     """What get's first convolution finds, its mean in 4 by 4 parts of the image."""
     layers = system.boxes["get"].parts[0].module.layers[:2]
-    found = Type("I", (32 * 4 * 4,))
-    body = lambda images: adaptive_avg_pool2d(layers(images), 4).flatten(1)  # noqa: E731
-    return Fixed("first", (bench.inputs.S,), found, body=body)
+
+    def means(images: Tensor) -> Tensor:
+        return adaptive_avg_pool2d(layers(images), 4).flatten(1)
+
+    return Fixed("first", (bench.inputs.S,), Type("I", (32 * 4 * 4,)), body=means)
 
 
 def joined(features: Type, value: Type) -> Fixed:
     """Features and a value in one vector, for divergences that know no pairs; the features weigh as much as the value."""
     (width,), (count,) = features.shape, value.shape
-    body = lambda one, other: torch.cat((one / width**0.5, other), 1)  # noqa: E731
-    return Fixed("joined", (features, value), Type("J", (width + count,)), body=body)
+
+    def both(found: Tensor, chosen: Tensor) -> Tensor:
+        return torch.cat((found / width**0.5, chosen), 1)
+
+    return Fixed("joined", (features, value), Type("J", (width + count,)), body=both)
 
 
 @dataclass(frozen=True)
