@@ -208,7 +208,7 @@ class Bench:
     """The data and the classifier of a sheet, and what is trained and measured with them."""
 
     def __init__(self, sheet: Sheet, params: Params, root: Path, steps: int) -> None:
-        self.sheet, self.params, self.root, self.steps = sheet, params, root, steps
+        self.sheet, self.steps = sheet, steps
         prepared = root / "data" / "prepared" / sheet.data
         info, split = data.info(prepared), data.load(prepared, "train")
         self.config = {"data": sheet.data, **info.config}

@@ -33,7 +33,8 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     else:
         raise UserError(f"--classifier {text}: models:/NAME@ALIAS or FILE.py:CALLABLE expected")
     held, model = data.load(prepared, "validation"), systems.load(folder)
-    with own.blamed(folder / model.config.get("file", "")):
+    # Only what a user's file has made can be the user's fault.
+    with own.blamed(folder / model.config.get("file", ""), anywhere="file" in model.config):
         right = correct(model.classify(held.inputs), held.labels).double().mean()
     print(f"classifier {text}: reads {100 * float(right):.1f}% of {len(held.labels):,} validation images right")
     return folder

@@ -216,12 +216,13 @@ def find(selector: str, root: Path) -> Path:
     if not match:
         raise UserError(f"model `{selector}`: NAME, NAME@ALIAS, NAME/VERSION or a model's folder expected")
     name, wanted, version = match["name"], match["alias"], match["version"]
-    rows = [row for row in models(root) if row.name == name]
+    registered = models(root)
+    rows = [row for row in registered if row.name == name]
     if not rows:
         here = unregistered(root)
         if name in here and not version and wanted in (None, "champion"):
             return here[name]
-        known = sorted({row.name for row in models(root)} | {*here})
+        known = sorted({row.name for row in registered} | {*here})
         raise UserError(
             f"unknown model `{name}`: {'expected one of ' + ', '.join(known) if known else 'there is none'}"
         )
