@@ -45,7 +45,7 @@ def features(tokens: Tensor) -> Tensor:
 
 
 def editor(put, get=reads) -> Model:
-    return Model({"system": "editor"}, SimpleNamespace(parameters=0), get, features, put, None)
+    return Model({"system": "editor"}, SimpleNamespace(parameters=0, boxes={}, trained={}), get, features, put, None)
 
 
 def truly(tokens: Tensor, values: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def truly(tokens: Tensor, values: Tensor) -> Tensor:
 
 
 def judged() -> Model:
-    return Model({"system": "judge"}, SimpleNamespace(parameters=0), reads, features, None, None)
+    return Model({"system": "judge"}, SimpleNamespace(parameters=0, boxes={}, trained={}), reads, features, None, None)
 
 
 def panel() -> SentencePanel:
