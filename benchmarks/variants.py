@@ -9,11 +9,13 @@ Writes FOLDER/SHEET.md for every sheet, and FOLDER/SHEET.png where it is of imag
     levers      what one more equation gives (MNIST)
     sentences   the editor of sentences, trained without one of the equations (sentences_subject)
 
-The same examples and steps, seed 0; test examples, read by judge_2. The classifier and the judges are those that DVC
-makes in the root. A sheet takes about half an hour on one CPU core.
+The same examples and steps; test examples, read by judge_2, and in columns called validation_ those of validation, read by
+judge_1. Seed 0; a finalist is trained with seeds 0, 1 and 2, and has their mean with the least and the greatest. The
+classifier and the judges are those that DVC makes in the root. A sheet takes about half an hour on one CPU core.
 """
 
 import argparse
+import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +41,7 @@ from pipeline.language import (
     Type,
     equation,
     mmd,
+    mse,
     noise,
     pair,
     sliced_wasserstein,
@@ -47,7 +50,7 @@ from pipeline.language import (
 )
 from pipeline.metrics import evaluation
 from pipeline.params import Params, load
-from pipeline.systems import classifier
+from pipeline.systems import classifier, latent_shift
 from pipeline.systems.base import Recipe, System
 from pipeline.training import Run, prepare_device, take_weights
 
@@ -88,6 +91,14 @@ def laws_in(divergence: Divergence, inner: bool = False, weight: float = LAW) ->
     return lever
 
 
+def manifold(bench: "Bench", system: System) -> dict[str, Equation]:
+    """An autoencoder of the data, trained on them alone, gives back what is written."""
+    edit, _, put = written(system)
+    enc, dec = bench.autoencoder.boxes["enc"], bench.autoencoder.boxes["dec"]
+    again = Fixed("again", (bench.inputs.S,), bench.inputs.S, body=lambda images: dec.apply(enc.apply(images)))
+    return {"manifold": equation(again(edit), edit, mse, trains=put, weight=20.0)}
+
+
 def first_layer(bench: "Bench", system: System) -> Fixed:
     """What get's first convolution finds, its mean in 4 by 4 parts of the image."""
     layers = system.boxes["get"].parts[0].module.layers[:2]
@@ -112,7 +123,8 @@ def joined(features: Type, value: Type) -> Fixed:
 class Variant:
     """name: of the row; without: the equations that are left out; get_without: those that get is trained without, none
     for the classifier as it is; settings: of the system that are not its own; weights: of equations, from the first
-    step to the last; system: other than the sheet's; levers: equations besides, or instead of its own."""
+    step to the last; system: other than the sheet's; levers: equations besides, or instead of its own; finalist: trained
+    with several seeds."""
 
     name: str
     without: tuple[str, ...] = ()
@@ -121,6 +133,11 @@ class Variant:
     weights: Mapping[str, float] = field(default_factory=dict)
     system: str = ""
     levers: tuple[Lever, ...] = ()
+    finalist: bool = False
+
+    @property
+    def seeds(self) -> range:
+        return range(3 if self.finalist else 1)
 
 
 @dataclass(frozen=True)
@@ -166,25 +183,26 @@ SHEETS = {
     "levers": Sheet(
         "mnist",
         (
-            Variant("four equations"),
+            Variant("four equations", finalist=True),
             Variant("putput", system="strong_manipulator"),
             Variant("two gets", levers=(second_get,)),
-            Variant("law (MMD)", levers=(laws_in(mmd),)),
+            Variant("an autoencoder as manifold", levers=(manifold,)),
+            Variant("law (MMD)", levers=(laws_in(mmd),), finalist=True),
             Variant("law (unbiased MMD)", levers=(laws_in(unbiased_mmd),)),
             Variant("law (sliced Wasserstein)", levers=(laws_in(sliced_wasserstein(64), weight=100.0),)),
             Variant("law, in two layers", levers=(laws_in(mmd), laws_in(mmd, inner=True))),
             Variant("law, two gets", levers=(laws_in(mmd), second_get)),
             Variant("complement", system="complement_manipulator"),
-            Variant("complement, law, independent", system="sampling_manipulator"),
+            Variant("complement, law, independent", system="sampling_manipulator", finalist=True),
         ),
         (
+            "validation_write_accuracy",
+            "validation_fid_edit",
             "write_accuracy",
             "collusion_gap",
             "fid_edit",
-            "precision_edit",
             "coverage_edit",
             "getput_mse",
-            "style_stroke",
         ),
     ),
     "sentences": Sheet(
@@ -215,12 +233,20 @@ class Bench:
         self.inputs = systems.inputs_of(self.config).bound(split.images, split.labels)
         self.held = data.load(prepared, "test")
         self.given = systems.load(root / "models" / sheet.data / sheet.given).system
-        self.panel = evaluation.panel("test", sheet.data, params, root)
+        panels = {"": "test"} | ({"validation_": "validation"} if any(map(of_validation, sheet.keys)) else {})
+        self.panels = {prefix: evaluation.panel(name, sheet.data, params, root) for prefix, name in panels.items()}
 
     @cached_property
     def second(self) -> System:
         """Another classifier, as careful as the given one, from other weights."""
         return self.classifier((), seed=1)
+
+    @cached_property
+    def autoencoder(self) -> System:
+        """An autoencoder of the data, by a code that is half as wide as put's."""
+        settings = latent_shift.Settings(steps=self.steps, batch_size=64, latent=16)
+        torch.manual_seed(0)
+        return fitted(latent_shift.build(settings, self.inputs, self.given), settings, "an autoencoder")
 
     def classifier(self, without: tuple[str, ...], seed: int) -> System:
         """The net of the classifier, trained without some of its equations."""
@@ -229,21 +255,24 @@ class Bench:
         system = altered(classifier.build(settings, self.inputs, None), without, {}, {})
         return fitted(system, settings, f"a classifier without {', '.join(without) or 'nothing'}", seed)
 
-    def editor(self, variant: Variant) -> systems.Model:
+    def editor(self, variant: Variant, seed: int) -> systems.Model:
         """The variant's system, trained."""
         given = self.classifier(variant.get_without, seed=0) if variant.get_without else self.given
         name = variant.system or self.sheet.system
         settings = systems.settings(name, {"steps": self.steps, "batch_size": 64, **variant.settings})
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         whole = systems.find(name).build(settings, self.inputs, given)
         take_weights(whole, given)
         more = {name: each for lever in variant.levers for name, each in lever(self, whole).items()}
         system = altered(whole, variant.without, variant.weights, more)
-        return systems.model(self.config, fitted(system, settings, variant.name))
+        return systems.model(self.config, fitted(system, settings, f"{variant.name}, seed {seed}", seed))
 
     def measured(self, model: systems.Model) -> dict[str, float | str]:
-        found: dict[str, float | str] = self.panel.editing(model) | self.panel.laws(model)
-        return found
+        return {
+            prefix + key: value
+            for prefix, panel in self.panels.items()
+            for key, value in (panel.editing(model) | panel.laws(model)).items()
+        }
 
     def targets(self, count: int) -> Tensor:
         """A value for each of the first test examples, never its own."""
@@ -272,17 +301,27 @@ def fitted(system: System, settings: Recipe, title: str, seed: int = 0) -> Syste
     return system
 
 
-def draw(rows: Tensor, names: list[str], values: list[int], path: Path) -> None:
-    """Digits (rows, columns, 1, height, width), a name before each row, above each column the value to be written."""
-    figure = Figure((len(values) * 0.6 + 1.4, len(names) * 0.6 + 0.3), layout="constrained")
-    for row, (name, axes) in enumerate(zip(names, figure.subplots(len(names), len(values)), strict=True)):
+def draw(rows: Tensor, names: list[str], titles: list[str], path: Path) -> None:
+    """Images (rows, columns, channels, height, width) in 0..1, a name before each row, above each column its title."""
+    figure = Figure((len(titles) * 0.6 + 1.4, len(names) * 0.6 + 0.3), layout="constrained")
+    for row, (name, axes) in enumerate(zip(names, figure.subplots(len(names), len(titles)), strict=True)):
         for column, axis in enumerate(axes):
-            axis.imshow(rows[row, column, 0], cmap="gray", vmin=0, vmax=1)
+            axis.imshow(rows[row, column].permute(1, 2, 0).squeeze(2), cmap="gray", vmin=0, vmax=1)
             axis.set(xticks=[], yticks=[])
             if row == 0:
-                axis.set_title(f"to {values[column]}", fontsize=8)
+                axis.set_title(titles[column], fontsize=8)
         axes[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     figure.savefig(path, dpi=100)
+
+
+def of_validation(key: str) -> bool:
+    return key.startswith("validation_")
+
+
+def spread(found: list[float]) -> str:
+    """The mean, and how far apart several are."""
+    mean = f"{statistics.mean(found):.4g}"
+    return mean if len(found) == 1 else f"{mean} ({min(found):.4g} to {max(found):.4g})"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -296,10 +335,10 @@ def write(name: str, bench: Bench, folder: Path) -> None:
     targets, source, words = bench.targets(SHOWN), bench.held.inputs[:SHOWN], bench.config.get("words")
     edits = [source]
     for variant in sheet.variants:
-        model = bench.editor(variant)
-        found = bench.measured(model)
-        rows.append([variant.name, *(f"{found[key]:.4g}" for key in sheet.keys)])
-        edits.append(model.edit(source, targets))
+        models = [bench.editor(variant, seed) for seed in variant.seeds]
+        found = [bench.measured(model) for model in models]
+        rows.append([variant.name, *(spread([float(each[key]) for each in found]) for key in sheet.keys)])
+        edits.append(models[0].edit(source, targets))
     header = ["equations" if name != "failures" else "recipe", *sheet.keys]
     if words:
         known = texts.vocabulary(words, bench.config["shape"][0])
@@ -308,7 +347,8 @@ def write(name: str, bench: Bench, folder: Path) -> None:
         rows = [[*row, edit] for row, edit in zip(rows, said[1:], strict=True)]
     else:
         names = ["source", *(each.name for each in sheet.variants)]
-        draw(torch.stack(edits), names, targets.tolist(), folder / f"{name}.png")
+        titles = [f"to {value}" for value in targets.tolist()]
+        draw(torch.stack(edits), names, titles, folder / f"{name}.png")
     write_text(folder / f"{name}.md", table(header, rows))
 
 
