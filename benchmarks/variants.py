@@ -184,6 +184,8 @@ SHEETS = {
         "mnist",
         (
             Variant("four equations", finalist=True),
+            Variant("get trained too", system="cotrained_manipulator"),
+            Variant("get trained too, not by putget", system="cotrained_manipulator", settings={"trains": "mixed"}),
             Variant("putput", system="strong_manipulator"),
             Variant("two gets", levers=(second_get,)),
             Variant("an autoencoder as manifold", levers=(manifold,)),

@@ -15,7 +15,7 @@ where
 """
 
 from pipeline.language.binding import ProjectedGradient, derivative, optimise
-from pipeline.language.boxes import concrete, noise, parametric, sample, stop_gradient, straight_through
+from pipeline.language.boxes import concrete, likeliest, noise, parametric, sample, stop_gradient, straight_through
 from pipeline.language.compile import Program, compile_task, evaluate, loss
 from pipeline.language.divergence import (
     Divergence,
@@ -104,6 +104,7 @@ __all__ = [
     "kl",
     "l1",
     "learners_of",
+    "likeliest",
     "linear",
     "log_mean_exp",
     "loss",

@@ -6,6 +6,7 @@ With e standard normal, g standard Gumbel, and m, v, q what the input wire carri
     sample(m, v)               m + exp(log v / 2) e                     Kingma & Welling 2014, equation 10
     concrete(t)(q)             softmax((log q + g) / t)                 Maddison et al. 2017, Jang et al. 2017
     straight_through(t)(q)     the largest of log q + g, one-hot; its gradient is that of concrete(t)(q)
+    likeliest(q)               the class of greatest probability, as a certain one; a constant for all learners
     stop_gradient(x)           x, a constant for all learners
 
 Applied twice to the same wire, a random box is the same draw:
@@ -109,6 +110,32 @@ def _relaxed(name: str, temperature: float, body: Callable[[Tensor, Tensor], Ten
         return _shared((name, temperature, type), make)(term, hidden_noise(Gumbel, "g", term, noisy))
 
     return apply
+
+
+@dataclass(frozen=True)
+class Likeliest(Op):
+    """The class of greatest probability, the first of several; its gradient is 0."""
+
+    def passing(self, term: Term) -> tuple[Term, ...]:
+        return ()
+
+    def show(self, inputs: tuple[Term, ...]) -> str:
+        return f"likeliest({inputs[0]})"
+
+    def compute(self, term: Term, inputs: Sequence[Value]) -> Value:
+        (q,) = inputs
+        assert isinstance(q, Tensor)
+        return torch.full_like(q, -torch.inf).scatter_(-1, q.argmax(-1, keepdim=True), 0.0)
+
+
+def likeliest(wire: Wireable) -> Term:
+    """What a reader decides on: the class that it gives most probability, as if it were certain.
+
+    A value that is read and then written is to be one of the values, not a distribution: of what a reader is in doubt the
+    distribution tells more than the value. Raises TaskError if the wire is not categorical.
+    """
+    expect_kind(wire.term.type, "categorical", of="likeliest", wire=wire.term)
+    return Term(Likeliest(), (wire.term,), wire.term.type)
 
 
 @dataclass(frozen=True)

@@ -504,6 +504,7 @@ _WITH_NUMBER: dict[str, Callable[[Any], Callable[[Term], Term]]] = {
 _PLAIN: dict[str, Callable[..., Term]] = {
     "sample": library.sample,
     "stop_gradient": library.stop_gradient,
+    "likeliest": library.likeliest,
     "every": weighing.every,
     "drawn": weighing.drawn,
     "reweighted": weighing.reweighted,

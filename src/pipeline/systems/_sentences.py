@@ -42,7 +42,7 @@ from pipeline.language import (
 )
 from pipeline.language.terms import Wireable
 from pipeline.nets.sentences import ReadWords
-from pipeline.systems import _judge
+from pipeline.systems import _judge, manipulator
 from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
 SHARE = 0.3  # of the places of a mixed sentence are another's
@@ -98,8 +98,8 @@ def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) 
 
 class Settings(Recipe):
     """temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy of putget; reading: its
-    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; pretraining: the share of the
-    steps that are of the first equations alone."""
+    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; decided: as of
+    `manipulator.Settings`; pretraining: the share of the steps that are of the first equations alone."""
 
     learning_rate: float = pydantic.Field(default=3e-3, gt=0)
     temperature: float = pydantic.Field(default=1.0, gt=0)
@@ -108,6 +108,7 @@ class Settings(Recipe):
     reconstruction: float = pydantic.Field(default=5.0, gt=0)
     law: float = pydantic.Field(default=20.0, gt=0)
     typical: float = pydantic.Field(default=5.0, gt=0)
+    decided: bool = False
     pretraining: float = pydantic.Field(default=0.4, gt=0, lt=1)
 
 
@@ -125,12 +126,12 @@ def equations(
     features, word = get.parts[0], settings.reconstruction / inputs.shape[0]
     said, cost = straight_through(settings.temperature)(put(s, a)), surprisal(inputs)
     reading, like = smoothed_cross_entropy(settings.smoothing), pair(features(real), a)
-    usual = cost(speech(real), real)
+    usual, own = cost(speech(real), real), manipulator.deciding(settings.decided)(get(s))
     made = {
         "classify": equation(get(s), v, cross_entropy, trains=get),
         "putget": equation(get(said), a, reading, trains=trains, weight=settings.reading),
-        "getput": equation(put(s, get(s)), s, cross_entropy, trains=trains, weight=word),
-        "undo": equation(put(said, get(s)), s, cross_entropy, trains=trains, weight=word),
+        "getput": equation(put(s, own), s, cross_entropy, trains=trains, weight=word),
+        "undo": equation(put(said, own), s, cross_entropy, trains=trains, weight=word),
         "law": equation(pair(features(said), a), like, unbiased_mmd, trains=trains, weight=settings.law),
         "speaks": equation(speech(s), s, cross_entropy, trains=speech, weight=1 / inputs.shape[0]),
         "typical": equation(

@@ -35,6 +35,7 @@ from pipeline.language import (
     expected,
     gaussian_nll,
     kl,
+    likeliest,
     linear,
     log_mean_exp,
     loss,
@@ -157,6 +158,22 @@ def test_straight_through_sends_one_hot_codes_forward_and_the_soft_gradient_back
         return {"e": F.mse_loss(dec.module(hard), images)}
 
     check(made, by_hand)
+
+
+def test_the_likeliest_class_goes_forward_and_no_gradient_back() -> None:
+    enc, dec = enc_y(), Learner("dec", (V,), S, Joined(3, 6))
+    s, _ = x = data()
+    made = task(e=equation(dec(likeliest(enc(s))), s, mse, trains=dec))
+    images, _ = x.draw(DRAWS)
+
+    def by_hand() -> dict[str, Tensor]:
+        return {"e": F.mse_loss(dec.module(F.one_hot(enc.module(images).argmax(1), 3).to(images)), images)}
+
+    check(made, by_hand)
+    with pytest.raises(TaskError, match="enc"):
+        task(e=equation(dec(likeliest(enc(s))), s, mse, trains=enc))
+    with pytest.raises(TaskError, match="categorical"):
+        likeliest(s)
 
 
 def test_every_class_is_weighed_by_its_probability_as_in_the_unlabelled_bound_of_m2() -> None:

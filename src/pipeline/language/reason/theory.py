@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from pipeline.language.boxes import StopGradient
+from pipeline.language.boxes import Likeliest, StopGradient
 from pipeline.language.sources import Constant, Dataset, Source, Wire
 from pipeline.language.task import Equation
 from pipeline.language.terms import (
@@ -242,8 +242,9 @@ class _Reader:
     def _read(self, term: Term) -> tuple[Formal, ...]:
         if isinstance(term.op, Wire):
             return self._wire(term.op.source, term.op.index)
-        if isinstance(term.op, StopGradient | Repeated | Reweighted):
-            return self.read(term.inputs[0])  # the same values, weighed or differentiated in another way
+        # The same values, weighed or differentiated in another way; what is a function here has no doubt.
+        if isinstance(term.op, StopGradient | Likeliest | Repeated | Reweighted):
+            return self.read(term.inputs[0])
         op, inputs = self.theory.applied(term)
         noisy = [isinstance(op, Fixed) and isinstance(each.op, Wire) and each.op.hidden for each in inputs]
         seen = [below for below, noise in zip(inputs, noisy, strict=True) if not noise]
