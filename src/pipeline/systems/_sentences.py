@@ -33,6 +33,7 @@ from pipeline.language import (
     Uniform,
     cross_entropy,
     equation,
+    likeliest,
     pair,
     sliced_wasserstein,
     smoothed_cross_entropy,
@@ -42,7 +43,7 @@ from pipeline.language import (
 )
 from pipeline.language.terms import Wireable
 from pipeline.nets.sentences import ReadWords
-from pipeline.systems import _judge, manipulator
+from pipeline.systems import _judge
 from pipeline.systems.base import Inputs, Recipe, System, TaskError
 
 SHARE = 0.3  # of the places of a mixed sentence are another's
@@ -98,8 +99,8 @@ def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) 
 
 class Settings(Recipe):
     """temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy of putget; reading: its
-    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; decided: as of
-    `manipulator.Settings`; pretraining: the share of the steps that are of the first equations alone."""
+    weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; decided: whether
+    getput, undo and repair write the likeliest value, or the probabilities that get gives; pretraining: the share of the steps that are of the first equations alone."""
 
     learning_rate: float = pydantic.Field(default=3e-3, gt=0)
     temperature: float = pydantic.Field(default=1.0, gt=0)
@@ -126,7 +127,7 @@ def equations(
     features, word = get.parts[0], settings.reconstruction / inputs.shape[0]
     said, cost = straight_through(settings.temperature)(put(s, a)), surprisal(inputs)
     reading, like = smoothed_cross_entropy(settings.smoothing), pair(features(real), a)
-    usual, own = cost(speech(real), real), manipulator.deciding(settings.decided)(get(s))
+    usual, own = cost(speech(real), real), read(settings, get(s))
     made = {
         "classify": equation(get(s), v, cross_entropy, trains=get),
         "putget": equation(get(said), a, reading, trains=trains, weight=settings.reading),
@@ -139,6 +140,11 @@ def equations(
         ),
     }
     return made, said, a
+
+
+def read(settings: Settings, value: Term) -> Term:
+    """What is written of a value that get has read."""
+    return likeliest(value) if settings.decided else value
 
 
 def phases(settings: Settings, edit: Task, get: Composite, first: Iterable[str]) -> tuple[Phase, Phase]:

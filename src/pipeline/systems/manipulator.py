@@ -7,9 +7,7 @@
 
 get comes trained (`given`) and stays frozen, so what is left to train is put. Noise before get in `putget` keeps put
 from writing marks that only a noiseless get can see. The cross-entropy of `putget` is smoothed: put is to write what get
-reads as surely as real images, not more surely, since then it would write the most typical image of each value. And the
-value that getput and undo write may be the likeliest one, without get's doubt (`decided`): the values of putget have no
-doubt, so put can tell by it which of the two is asked, and copies there, and writes something else here.
+reads as surely as real images, not more surely, since then it would write the most typical image of each value.
 """
 
 from collections.abc import Callable
@@ -29,7 +27,6 @@ from pipeline.language import (
     cross_entropy,
     equation,
     learners_of,
-    likeliest,
     mse,
     noise,
     smoothed_cross_entropy,
@@ -44,14 +41,12 @@ GIVEN = "classifier"
 
 class Settings(Recipe):
     """latent: width of put's bottleneck; noise: standard deviation of the noise that get sees, pixels in 0..1;
-    smoothing: of the cross-entropy of putget; reconstruction: weight of getput and undo; decided: whether these write
-    the likeliest value, or the probabilities that get gives."""
+    smoothing: of the cross-entropy of putget; reconstruction: weight of getput and undo."""
 
     latent: int = pydantic.Field(default=32, gt=0)
     noise: float = pydantic.Field(default=0.03, ge=0)
     smoothing: float = pydantic.Field(default=0.1, ge=0, lt=1)
     reconstruction: float = pydantic.Field(default=20.0, gt=0)
-    decided: bool = False
 
 
 def manipulation(
@@ -62,17 +57,15 @@ def manipulation(
     blur: Callable[[Term], Term] = lambda image: image,
     reading: Divergence = cross_entropy,
     weight: float = 1.0,
-    decide: Callable[[Term], Term] = lambda value: value,
 ) -> Task:
     """The four equations, on labelled states x = (s, v) and values a drawn independently of them: were a the label of
-    s, put(s, a) = s would solve them. decide: what is written of a value that has been read."""
+    s, put(s, a) = s would solve them."""
     s, v = x
-    own = decide(get(s))
     return task(
         classify=equation(get(s), v, cross_entropy, trains=get),
         putget=equation(get(blur(put(s, a))), a, reading, trains=put),
-        getput=equation(put(s, own), s, mse, trains=put, weight=weight),
-        undo=equation(put(put(s, a), own), s, mse, trains=put, weight=weight),
+        getput=equation(put(s, get(s)), s, mse, trains=put, weight=weight),
+        undo=equation(put(put(s, a), get(s)), s, mse, trains=put, weight=weight),
     )
 
 
@@ -90,13 +83,8 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
 
 def four_equations(settings: Settings, get: Learner | Composite, put: Learner, x: Source, a: Wireable) -> Task:
     """The four equations with the divergences, weights and noise of the settings."""
-    reading, decide = smoothed_cross_entropy(settings.smoothing), deciding(settings.decided)
-    return manipulation(get, put, x, a, noise(settings.noise), reading, settings.reconstruction, decide)
-
-
-def deciding(decided: bool) -> Callable[[Term], Term]:
-    """What is written of a value that has been read: the likeliest, or all of it."""
-    return likeliest if decided else lambda value: value
+    reading = smoothed_cross_entropy(settings.smoothing)
+    return manipulation(get, put, x, a, noise(settings.noise), reading, settings.reconstruction)
 
 
 def reader(given: System | None) -> Learner | Composite:

@@ -48,7 +48,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     put = Learner("put", (inputs.S, inputs.V), inputs.S, Rewriter(inputs.words, len(inputs.values), settings.width))
     speech = Learner("speech", (inputs.S,), inputs.S, NextWord(inputs.words, settings.width))
     (s, _), get, word = inputs.x, manipulator.reader_in_parts(given), settings.repairing / inputs.shape[0]
-    own = manipulator.deciding(settings.decided)(get(s))
+    own = _sentences.read(settings, get(s))
     repair = equation(put(_sentences.mixed(inputs, settings.mixed), own), s, cross_entropy, trains=put, weight=word)
 
     made, _, _ = _sentences.equations(settings, inputs, get, put, (put,), speech)
