@@ -1,6 +1,7 @@
 """Classifiers that manipulators are made from, wherever they come from: a registry, or a file of the user's own."""
 
 import contextlib
+import math
 import re
 import tempfile
 from pathlib import Path
@@ -22,7 +23,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     """The folder of the trained classifier that models:/NAME@ALIAS or FILE.py:CALLABLE means.
 
     One of a file is kept in runs/classifiers/: a copy of the file, and its weights. How many validation images it reads
-    right is printed. Raises UserError if there is no such classifier, it does not fit the prepared data, torch cannot
+    right is printed, and a warning if it is sure of none. Raises UserError if there is no such classifier, it does not fit the prepared data, torch cannot
     differentiate it, or it cannot be loaded from its copy.
     """
     inputs = systems.inputs_of(data.info(prepared).config)
@@ -35,9 +36,20 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     held, model = data.load(prepared, "validation"), systems.load(folder)
     # Only what a user's file has made can be the user's fault.
     with own.blamed(folder / model.config.get("file", ""), anywhere="file" in model.config):
-        right = correct(model.classify(held.inputs), held.labels).double().mean()
+        found = model.classify(held.inputs)
+    right = correct(found, held.labels).double().mean()
     print(f"classifier {text}: reads {100 * float(right):.1f}% of {len(held.labels):,} validation images right")
+    if float(found.max()) <= surest_of_sigmoids(len(inputs.values)):
+        print(
+            f"classifier {text}: is never surer than {float(found.max()):.2f} of what it reads, too little for an editor to "
+            "learn from; if its outputs are sigmoids, or probabilities that do not sum to 1, let it give their logits"
+        )
     return folder
+
+
+def surest_of_sigmoids(values: int) -> float:
+    """The greatest probability that is left of sigmoids, numbers in 0..1, which are taken for logits."""
+    return math.e / (math.e + values - 1)
 
 
 def registered(name: str, inputs: Inputs, root: Path) -> Path:

@@ -117,6 +117,25 @@ def test_its_weights_are_kept_and_its_file_needs_nothing_else(
     assert "% of 6 validation images right" in said
 
 
+LOGITS = "def read(images): return 9 * (images.flatten(1)[:, 128:138:4] - 0.5)\n"
+SIGMOIDS = "def read(images): return (9 * (images.flatten(1)[:, 128:138:4] - 0.5)).sigmoid()\n"
+
+
+@pytest.mark.parametrize(("text", "warned"), [(LOGITS, False), (SIGMOIDS, True)])
+def test_one_that_gives_sigmoids_is_warned_of(
+    tmp_path: Path,
+    prepared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    warned: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file(tmp_path, text)
+    classifiers.adopted("mine.py:read", prepared, params.load(REPOSITORY / "params.yaml"), Path())
+    assert ("too little for an editor to learn from; if its outputs are sigmoids" in capsys.readouterr().out) == warned
+
+
 def test_one_that_cannot_be_loaded_without_its_weights_is_refused_at_once(
     tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from pipeline.errors import UserError
 from pipeline.files import write_whole
 from pipeline.progress import progress
 
+LEFT = ("Thumbs.db", "desktop.ini")  # by file managers, as are hidden files
+
 
 def add(name: str, path: Path, root: Path) -> str:
     """Add the labelled images at `path` to a data set, as a new version; returns what to tell the user.
@@ -119,14 +121,14 @@ class Row:
 
 
 def in_subfolders(folder: Path) -> list[Row]:
-    """The images in subfolders that are named by their labels. Hidden ones (.DS_Store and the like) do not count."""
+    """The images in subfolders that are named by their labels. What file managers leave there does not count."""
     return [
         Row(file, inner.name, str(inner)) for inner in _visible(folder) if inner.is_dir() for file in _visible(inner)
     ]
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.name not in LEFT)
 
 
 def listed(table: Path, folder: Path) -> list[Row]:

@@ -10,7 +10,7 @@ from pipeline.data.splits import among, pixels, write_examples
 from pipeline.errors import UserError
 from pipeline.files import whole_folder, write_json
 
-SHARE = 0.2  # of the images are for validation
+EVERY = 5  # one image of so many is for validation
 
 
 def plain(name: str) -> str:
@@ -22,8 +22,8 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
     """Read the labelled images in a folder, split them by a seeded permutation, write `target`; says what there is.
 
     The images lie in subfolders named by their class, or `labels` (labels.csv in the folder, if it is there) has the
-    columns file, relative to the folder, and label. The first fifth of the permutation is `validation`; what has
-    exactly the pixels of one of these is not in `train`. Raises UserError that names the file or place at fault if
+    columns file, relative to the folder, and label. Every fifth of the permutation, class after class, is `validation`,
+    so a fifth of every class, to one image; what has exactly the pixels of one of these is not in `train`. Raises UserError that names the file or place at fault if
     there are fewer than two images, one cannot be read, or their sizes differ.
     """
     # Pillow is no part of the training core, which imports this package too.
@@ -36,8 +36,9 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
     images = read_pixels(files, shape, folder)
     classes = torch.tensor([label_of(row, values) for row in rows], dtype=torch.int64)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    count = max(1, int(SHARE * len(rows)))
-    held, rest = order[:count], order[count:]
+    by_class = order[classes[order].argsort(stable=True)]
+    chosen = torch.arange(len(rows)) % EVERY == 0
+    held, rest = by_class[chosen], by_class[~chosen]
     kept = rest[~among(images[rest], pixels([images[held]]))]
     if not len(kept):
         raise UserError(f"{folder}: nothing is left to train on, since all images are alike")

@@ -44,6 +44,22 @@ def test_a_folder_is_split_into_training_and_validation(folder: Path, tmp_path: 
     assert (middle == 220).all()
 
 
+def test_every_class_has_its_share_of_the_validation_part(folder: Path, tmp_path: Path) -> None:
+    for file in sorted((folder / "bar").glob("*.png"))[5:]:
+        file.unlink()
+    for seed in range(5):
+        data.prepare_folder(folder, None, seed, tmp_path / str(seed))
+        labels = data.load(tmp_path / str(seed), "validation").labels
+        assert labels.bincount().tolist() == [1, 2, 2]
+
+
+def test_what_file_managers_leave_in_a_folder_is_no_image(folder: Path, tmp_path: Path) -> None:
+    for place in (folder, folder / "dot"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            (place / name).write_bytes(b"not an image")
+    assert "24 images to train on, 6 for validation" in data.prepare_folder(folder, None, 0, tmp_path / "out")
+
+
 def test_the_split_is_a_function_of_the_seed(folder: Path, tmp_path: Path) -> None:
     files = []
     for number, seed in enumerate((1, 1, 2)):
