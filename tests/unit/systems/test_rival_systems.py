@@ -15,7 +15,8 @@ from pipeline.systems.csvae import Settings, subspaces
 from pipeline.systems.symmetric_manipulator import viewed
 from pipeline.training import Run
 
-RIVALS = ["csvae", "conditional_wgan_gp", "cycle_gan", "symmetric_manipulator"]
+RIVALS = ["matched_conditional_vae", "csvae", "conditional_wgan_gp", "cycle_gan", "symmetric_manipulator"]
+SAMPLING = ("matched_conditional_vae", "csvae", "conditional_wgan_gp")
 GREY, COLOUR = ((1, 28, 28), tuple("0123456789")), ((3, 32, 32), ("with", "without"))
 TINY = ((1, 16, 16), ("a", "b", "c"))
 
@@ -53,6 +54,7 @@ def trained(name: str, place: Path, steps: int, **settings: object) -> tuple[Sys
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("matched_conditional_vae", {"recon": ["enc", "dec"], "prior": ["enc"], "law": ["enc", "dec"]}),
         (
             "csvae",
             {
@@ -112,7 +114,7 @@ def test_edits_and_samples_are_images(name: str, shape: tuple[int, ...], values:
     for each in made:
         assert each.shape == images.shape
         assert 0 <= float(each.min()) <= float(each.max()) <= 1
-    assert bool(model.sample) == (name in ("csvae", "conditional_wgan_gp"))
+    assert bool(model.sample) == (name in SAMPLING)
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -131,6 +133,29 @@ def test_a_critic_reads_the_value_and_each_image_by_itself() -> None:
     assert tuple(found.shape) == (6,)
     torch.testing.assert_close(critic(images[2:3], values[2:3]), found[2:3])
     assert not torch.allclose(critic(images, values.roll(1, 0)), found)
+
+
+# --------------------------------------------------------------------------------------------------- conditional VAE
+
+
+def test_a_law_that_is_matched_is_one_more_equation_for_the_same_vae() -> None:
+    """Of the same draws, the other losses are those of the VAE."""
+    inputs, draws = Inputs(*TINY).bound(*examples(TINY[0])), Draws(0, 0, 32)
+    vae, matched = (build(name, *TINY, inputs) for name in ("conditional_vae", "matched_conditional_vae"))
+    assert list(matched.task.equations) == [*vae.task.equations, "law"]
+    for name, each in vae.task.equations.items():
+        assert loss(each, draws).item() == loss(matched.task.equations[name], draws).item()
+
+
+def test_the_features_in_which_a_vae_is_matched_stay_as_they_are(tmp_path: Path) -> None:
+    before = build("matched_conditional_vae", *TINY)
+    after, _ = trained("matched_conditional_vae", tmp_path, 3)
+    (read,), (still,) = (
+        [each for each in system.task.equations["law"].learners if each.name == "features"]
+        for system in (before, after)
+    )
+    assert all(torch.equal(one, other) for one, other in zip(read.parameters, still.parameters, strict=True))
+    assert not torch.equal(weights(before, "dec"), weights(after, "dec"))
 
 
 # ------------------------------------------------------------------------------------------------------------- csvae
@@ -190,6 +215,7 @@ def test_no_image_is_shown_with_its_own_view() -> None:
 @pytest.mark.parametrize(
     ("name", "falling"),
     [
+        ("matched_conditional_vae", ["recon", "law"]),
         ("csvae", ["recon", "prior_w"]),
         ("conditional_wgan_gp", ["lipschitz", "codes", "images"]),
         ("cycle_gan", ["cycle", "identity"]),
