@@ -22,7 +22,7 @@ GIVEN = "classifier"
 class Settings(conditional_vae.Settings):
     """law: weight of the law-matching equation, beside pixels in nats."""
 
-    law: float = pydantic.Field(default=1000.0, gt=0)
+    law: float = pydantic.Field(default=10000.0, gt=0)
 
 
 def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
