@@ -23,7 +23,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
     """The folder of the trained classifier that models:/NAME@ALIAS or FILE.py:CALLABLE means.
 
     One of a file is kept in runs/classifiers/: a copy of the file, and its weights. How many validation images it reads
-    right is printed, and a warning if it is sure of none. Raises UserError if there is no such classifier, it does not fit the prepared data, torch cannot
+    right is printed, and a warning if it is never surer than sigmoids that are taken for logits could be. Raises UserError if there is no such classifier, it does not fit the prepared data, torch cannot
     differentiate it, or it cannot be loaded from its copy.
     """
     inputs = systems.inputs_of(data.info(prepared).config)
@@ -39,7 +39,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
         found = model.classify(held.inputs)
     right = correct(found, held.labels).double().mean()
     print(f"classifier {text}: reads {100 * float(right):.1f}% of {len(held.labels):,} validation images right")
-    if float(found.max()) <= surest_of_sigmoids(len(inputs.values)):
+    if len(inputs.values) > 1 and float(found.max()) < surest_of_sigmoids(len(inputs.values)) + 1e-6:
         print(
             f"classifier {text}: is never surer than {float(found.max()):.2f} of what it reads, too little for an editor to "
             "learn from; if its outputs are sigmoids, or probabilities that do not sum to 1, let it give their logits"
@@ -48,7 +48,7 @@ def adopted(text: str, prepared: Path, params: Params, root: Path) -> Path:
 
 
 def surest_of_sigmoids(values: int) -> float:
-    """The greatest probability that is left of sigmoids, numbers in 0..1, which are taken for logits."""
+    """The greatest probability that can come of numbers in 0..1, as sigmoids are, which are taken for logits."""
     return math.e / (math.e + values - 1)
 
 

@@ -121,7 +121,9 @@ LOGITS = "def read(images): return 9 * (images.flatten(1)[:, 128:138:4] - 0.5)\n
 SIGMOIDS = "def read(images): return (9 * (images.flatten(1)[:, 128:138:4] - 0.5)).sigmoid()\n"
 
 
-@pytest.mark.parametrize(("text", "warned"), [(LOGITS, False), (SIGMOIDS, True)])
+@pytest.mark.parametrize(
+    ("text", "warned"), [(LOGITS, False), (SIGMOIDS, True), (SIGMOIDS.replace("9 *", "999 *"), True)]
+)
 def test_one_that_gives_sigmoids_is_warned_of(
     tmp_path: Path,
     prepared: Path,

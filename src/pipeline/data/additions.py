@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.files import write_whole
 from pipeline.progress import progress
 
-LEFT = ("Thumbs.db", "desktop.ini")  # by file managers, as are hidden files
+LITTER = ("Thumbs.db", "desktop.ini")  # of file managers, as hidden files are
 
 
 def add(name: str, path: Path, root: Path) -> str:
@@ -128,7 +128,7 @@ def in_subfolders(folder: Path) -> list[Row]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.name not in LEFT)
+    return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.name not in LITTER)
 
 
 def listed(table: Path, folder: Path) -> list[Row]:

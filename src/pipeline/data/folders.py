@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from pipeline.data.additions import Row, in_subfolders, label_of, listed, read_pixels
 from pipeline.data.splits import among, pixels, write_examples
 from pipeline.errors import UserError
 from pipeline.files import whole_folder, write_json
 
-EVERY = 5  # one image of so many is for validation
+SHARE = 0.2  # of the images of a class are for validation
 
 
 def plain(name: str) -> str:
@@ -22,8 +23,8 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
     """Read the labelled images in a folder, split them by a seeded permutation, write `target`; says what there is.
 
     The images lie in subfolders named by their class, or `labels` (labels.csv in the folder, if it is there) has the
-    columns file, relative to the folder, and label. Every fifth of the permutation, class after class, is `validation`,
-    so a fifth of every class, to one image; what has exactly the pixels of one of these is not in `train`. Raises UserError that names the file or place at fault if
+    columns file, relative to the folder, and label. The first fifth of each class, in the order of the permutation, is
+    `validation`, but at least one image of two; what has exactly the pixels of one of these is not in `train`. Raises UserError that names the file or place at fault if
     there are fewer than two images, one cannot be read, or their sizes differ.
     """
     # Pillow is no part of the training core, which imports this package too.
@@ -36,9 +37,8 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
     images = read_pixels(files, shape, folder)
     classes = torch.tensor([label_of(row, values) for row in rows], dtype=torch.int64)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    by_class = order[classes[order].argsort(stable=True)]
-    chosen = torch.arange(len(rows)) % EVERY == 0
-    held, rest = by_class[chosen], by_class[~chosen]
+    chosen = _first_of_each(classes[order])
+    held, rest = order[chosen], order[~chosen]
     kept = rest[~among(images[rest], pixels([images[held]]))]
     if not len(kept):
         raise UserError(f"{folder}: nothing is left to train on, since all images are alike")
@@ -49,6 +49,17 @@ def prepare_folder(folder: Path, labels: Path | None, seed: int, target: Path) -
     size = "x".join(map(str, shape))
     said = f"{folder}: {len(kept)} images to train on, {len(held)} for validation, {size}, {len(values)} classes"
     return said + (f" ({len(rest) - len(kept)} left out as copies of these)" if len(rest) > len(kept) else "")
+
+
+def _first_of_each(classes: Tensor) -> Tensor:
+    """Which of the places (n,) are the first SHARE of their class, to the nearest number: of two at least one, of one none,
+    unless there would be none at all."""
+    chosen = torch.zeros(len(classes), dtype=torch.bool)
+    for label in classes.unique():
+        places = (classes == label).nonzero().flatten()
+        chosen[places[: max(round(SHARE * len(places)), min(len(places) - 1, 1))]] = True
+    chosen[0] |= not chosen.any()
+    return chosen
 
 
 def _rows(folder: Path, labels: Path | None) -> list[Row]:

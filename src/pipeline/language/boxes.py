@@ -129,10 +129,10 @@ class Likeliest(Op):
 
 
 def likeliest(wire: Wireable) -> Term:
-    """What a reader decides on: the class that it gives most probability, as if it were certain.
+    """What a reader decides on: the class of greatest probability (arg max) as one that is certain, a hard pseudo-label.
 
-    A value that is read and then written is to be one of the values, not a distribution: of what a reader is in doubt the
-    distribution tells more than the value. Raises TaskError if the wire is not categorical.
+    A value that is read and then written is to be one of the values, not a distribution: where a reader is in doubt, its
+    distribution carries more than the value. Raises TaskError if the wire is not categorical.
     """
     expect_kind(wire.term.type, "categorical", of="likeliest", wire=wire.term)
     return Term(Likeliest(), (wire.term,), wire.term.type)

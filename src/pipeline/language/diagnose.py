@@ -33,6 +33,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.language.boxes import Likeliest
 from pipeline.language.reason.finite import Finite
 from pipeline.language.reason.theory import Symbol, Theory
 from pipeline.language.reason.words import Words
@@ -129,6 +130,8 @@ def _soft_targets(task: Task) -> Iterator[Finding]:
     for name, each in task.equations.items():
         divergence, rhs = each.divergence, each.rhs
         if not (divergence.hard_target or divergence.name.endswith(("cross_entropy", "_nll"))):
+            continue
+        if isinstance(rhs.op, Likeliest):
             continue
         trained = [learner.name for learner in each.trains if learner in _learners(rhs)]
         source = rhs.op.source if isinstance(rhs.op, Wire) else None

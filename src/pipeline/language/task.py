@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from pipeline.language.binding import Binder
+from pipeline.language.boxes import Likeliest
 from pipeline.language.divergence import Divergence
 from pipeline.language.sources import Constant, Dataset, Noise, Source, Wire
 from pipeline.language.substitution import Diagram, substitute
@@ -407,7 +408,9 @@ def _check(name: str, each: Equation) -> None:
 
 
 def _hard(term: Term) -> bool:
-    """Whether a wire is given by data: by one class, where it is categorical."""
+    """Whether a wire is given by data, by one class where it is categorical, or is the likeliest class."""
+    if isinstance(term.op, Likeliest):
+        return True
     source = term.op.source if isinstance(term.op, Wire) else None
     soft = isinstance(source, Constant) and term.type.kind == "categorical" and not source.certain
     return source is not None and not soft

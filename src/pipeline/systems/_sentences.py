@@ -100,7 +100,8 @@ def judge(settings: _judge.Settings, inputs: SentenceInputs, module: nn.Module) 
 class Settings(Recipe):
     """temperature: of the draw of words, whose gradient it is; smoothing: of the cross-entropy of putget; reading: its
     weight; reconstruction: that of getput and undo, per word; law, typical: weights of these; decided: whether
-    getput, undo and repair write the likeliest value, or the probabilities that get gives; pretraining: the share of the steps that are of the first equations alone."""
+    what equations write for get(s) is the value that is likeliest, or the probabilities that get gives; pretraining: the
+    share of the steps that are of the first equations alone."""
 
     learning_rate: float = pydantic.Field(default=3e-3, gt=0)
     temperature: float = pydantic.Field(default=1.0, gt=0)
@@ -127,7 +128,7 @@ def equations(
     features, word = get.parts[0], settings.reconstruction / inputs.shape[0]
     said, cost = straight_through(settings.temperature)(put(s, a)), surprisal(inputs)
     reading, like = smoothed_cross_entropy(settings.smoothing), pair(features(real), a)
-    usual, own = cost(speech(real), real), read(settings, get(s))
+    usual, own = cost(speech(real), real), to_write(settings, get(s))
     made = {
         "classify": equation(get(s), v, cross_entropy, trains=get),
         "putget": equation(get(said), a, reading, trains=trains, weight=settings.reading),
@@ -142,7 +143,7 @@ def equations(
     return made, said, a
 
 
-def read(settings: Settings, value: Term) -> Term:
+def to_write(settings: Settings, value: Term) -> Term:
     """What is written of a value that get has read."""
     return likeliest(value) if settings.decided else value
 

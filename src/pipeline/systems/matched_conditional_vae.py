@@ -1,11 +1,11 @@
-"""The conditional VAE with one more equation, the one that `matched_manipulator` adds to the four of manipulation.
+"""The conditional VAE with one more equation, the law that `sampling_manipulator` adds to the equations of its form.
 
     law : (features(mean(dec(sample(enc(s)), a))), a) == (features(s'), a)   [unbiased_mmd]
 
 (s', a) is an independent draw of the data, features the classifier up to its last layer, and mean the mean of pixels. A
 VAE joins a code with the value that its image had, and no other, so nothing that it minimises asks how an edit looks; this
-equation asks that edits to a look, to the classifier, like real images of a. It tells what the manipulators owe to the
-equation, and what to their own four.
+equation asks that edits to a look, to the classifier, like real images of a. Next to `matched_manipulator` and
+`sampling_manipulator` it tells what these owe to such an equation, and what to the four of manipulation.
 """
 
 from dataclasses import replace

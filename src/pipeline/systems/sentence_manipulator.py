@@ -14,6 +14,9 @@ The four equations with words for pixels. put gives a distribution for each word
 log-probability of the sentence, here over its length. (s', a) is an independent draw of the data, features the classifier
 up to its last layer.
 
+With `decided` getput, undo and repair write likeliest(get(s)) for get(s): values in putget are certain, and get is in doubt
+about real sentences, by which put could tell that it is to copy.
+
 Keeping all words solves all of the four but putget, and a put that is sure to keep them all learns nothing any more. `repair`
 keeps it from that: of a sentence with some words of another, and the value, it is to say the sentence (a denoising, Vincent
 et al. 2008). What does not go with the value is then what is to be replaced, by words that go with the rest.
@@ -48,7 +51,7 @@ def build(settings: Settings, inputs: Inputs, given: System | None) -> System:
     put = Learner("put", (inputs.S, inputs.V), inputs.S, Rewriter(inputs.words, len(inputs.values), settings.width))
     speech = Learner("speech", (inputs.S,), inputs.S, NextWord(inputs.words, settings.width))
     (s, _), get, word = inputs.x, manipulator.reader_in_parts(given), settings.repairing / inputs.shape[0]
-    own = _sentences.read(settings, get(s))
+    own = _sentences.to_write(settings, get(s))
     repair = equation(put(_sentences.mixed(inputs, settings.mixed), own), s, cross_entropy, trains=put, weight=word)
 
     made, _, _ = _sentences.equations(settings, inputs, get, put, (put,), speech)

@@ -44,13 +44,15 @@ def test_a_folder_is_split_into_training_and_validation(folder: Path, tmp_path: 
     assert (middle == 220).all()
 
 
-def test_every_class_has_its_share_of_the_validation_part(folder: Path, tmp_path: Path) -> None:
-    for file in sorted((folder / "bar").glob("*.png"))[5:]:
+@pytest.mark.parametrize(("bars", "held"), [(1, 0), (2, 1), (4, 1), (8, 2), (10, 2)])
+def test_every_class_has_its_share_of_the_validation_part(folder: Path, tmp_path: Path, bars: int, held: int) -> None:
+    for file in sorted((folder / "bar").glob("*.png"))[bars:]:
         file.unlink()
-    for seed in range(5):
+    for seed in range(3):
         data.prepare_folder(folder, None, seed, tmp_path / str(seed))
-        labels = data.load(tmp_path / str(seed), "validation").labels
-        assert labels.bincount().tolist() == [1, 2, 2]
+        split = [data.load(tmp_path / str(seed), name).labels for name in ("train", "validation")]
+        assert [labels.bincount(minlength=3).tolist() for labels in split] == [[bars - held, 8, 8], [held, 2, 2]]
+        assert not torch.equal(split[0], split[0].sort().values), "a part of it would not have all classes"
 
 
 def test_what_file_managers_leave_in_a_folder_is_no_image(folder: Path, tmp_path: Path) -> None:

@@ -176,6 +176,18 @@ def test_the_likeliest_class_goes_forward_and_no_gradient_back() -> None:
         likeliest(s)
 
 
+def test_the_likeliest_class_is_a_label_for_another_reader() -> None:
+    teacher, pupil = enc_y(), Learner("pupil", (S,), V, Joined(6, 3))
+    s, _ = x = data()
+    made = task(e=equation(pupil(s), likeliest(teacher(s)), cross_entropy, trains=pupil))
+    images, _ = x.draw(DRAWS)
+
+    def by_hand() -> dict[str, Tensor]:
+        return {"e": F.cross_entropy(pupil.module(images), teacher.module(images).argmax(1))}
+
+    check(made, by_hand)
+
+
 def test_every_class_is_weighed_by_its_probability_as_in_the_unlabelled_bound_of_m2() -> None:
     cls, enc = Learner("cls", (S,), V, Joined(6, 3)), Learner("enc", (S, V), Q, Joined(9, 2, 2))
     dec = Learner("dec", (V, Z), P, Joined(5, 6))

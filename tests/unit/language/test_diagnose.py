@@ -25,6 +25,7 @@ from pipeline.language import (
     cross_entropy,
     equation,
     kl,
+    likeliest,
     mmd,
     mse,
     optimise,
@@ -159,6 +160,7 @@ def test_entropies_are_no_targets() -> None:
     assert "soft target" in kinds(task(e=equation(drawn(z), dec(z), bernoulli_nll, trains=(drawn, dec))))
     assert "soft target" in kinds(task(e=equation(get(s), Constant("?", V).term, soft, trains=get)))
     assert "soft target" not in kinds(task(classify=classify, e=equation(drawn(z), s, bernoulli_nll, trains=drawn)))
+    assert "soft target" not in kinds(task(e=equation(get(s), likeliest(teacher(s)), soft, trains=get)))
 
 
 def test_learners_that_never_move_are_named() -> None:

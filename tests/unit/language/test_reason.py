@@ -26,6 +26,7 @@ from pipeline.language import (
     cross_entropy,
     equation,
     kl,
+    likeliest,
     mmd,
     mse,
     noise,
@@ -188,6 +189,15 @@ def test_encodings_of_one_type_are_one_set_and_random_boxes_have_no_noise() -> N
     assert found.notes == ("sample is read without its noise, as the identity",)
     assert not satisfiable(vae, {"S": 2, "Z": 2})
     assert satisfiable(vae, {"S": 1, "Z": 2})
+
+
+def test_what_is_decided_on_is_what_is_read_and_the_answer_says_so() -> None:
+    get, put = Learner("get", (S,), V), Learner("put", (S, V), S)
+    made = task(getput=asks(put(s, get(s)), s, trains=put))
+    found = implies(made, asks(put(s, likeliest(get(s))), s, trains=put))
+    assert found.verdict == "proved"
+    assert found.notes == ("likeliest is read as the identity, as if nothing were in doubt",)
+    assert implies(made, asks(put(s, get(s)), s, trains=put)).notes == ()
 
 
 def test_constants_of_different_numbers_are_different() -> None:

@@ -97,6 +97,21 @@ def test_manipulators_are_four_equations_and_fluent_and_their_edits_are_tokens(
 
 
 @pytest.mark.parametrize(
+    ("name", "writing"),
+    [("sentence_manipulator", ["getput", "undo", "repair"]), ("complement_sentence_manipulator", ["getput", "undo"])],
+)
+def test_what_is_decided_on_is_written_in_the_place_of_what_get_doubts(name: str, writing: list[str]) -> None:
+    said = {}
+    for decided in (False, True):
+        config = {**MANIPULATOR, "system": name, "settings": {**SETTINGS, "decided": decided}}
+        equations = systems.build(config).task.equations
+        said[decided] = {key: f"{each.lhs} == {each.rhs}" for key, each in equations.items()}
+    assert [key for key in said[True] if said[True][key] != said[False][key]] == writing
+    for key in writing:
+        assert said[True][key] == said[False][key].replace("get(s)", "likeliest(get(s))")
+
+
+@pytest.mark.parametrize(
     ("name", "equation"), [("sentence_manipulator", "repair"), ("complement_sentence_manipulator", "getput")]
 )
 def test_sentences_are_learned_by_their_equations(name: str, equation: str) -> None:

@@ -242,8 +242,11 @@ class _Reader:
     def _read(self, term: Term) -> tuple[Formal, ...]:
         if isinstance(term.op, Wire):
             return self._wire(term.op.source, term.op.index)
-        # The same values, weighed or differentiated in another way; what is a function here has no doubt.
-        if isinstance(term.op, StopGradient | Likeliest | Repeated | Reweighted):
+        if isinstance(term.op, Likeliest):
+            self.theory.notes["likeliest is read as the identity, as if nothing were in doubt"] = None
+            return self.read(term.inputs[0])
+        # The same values, weighed or differentiated in another way.
+        if isinstance(term.op, StopGradient | Repeated | Reweighted):
             return self.read(term.inputs[0])
         op, inputs = self.theory.applied(term)
         noisy = [isinstance(op, Fixed) and isinstance(each.op, Wire) and each.op.hidden for each in inputs]
