@@ -4,7 +4,7 @@
 
 The first is the editor whose steps are given; the others get as many as take as long. Steps are those of the training
 loop, phases by their share, a round of a game for one; the experiments take turns, and the median of the turns counts,
-since machines are noisy. Data and classifiers are those that DVC makes in the root. A turn takes some ten seconds an
+since machines are noisy; the spread of the turns is printed too. Data and classifiers are those that DVC makes in the root. A turn takes some ten seconds an
 experiment.
 """
 
@@ -22,7 +22,7 @@ from pipeline import data, systems
 from pipeline.params import Params, load
 from pipeline.training import Run, describe, prepare_device, take_weights
 
-SHORT, LONG = 20, 60  # steps of two runs, whose difference is free of what a run takes to begin
+SHORT, LONG = 20, 100  # steps of two runs, whose difference is free of what a run takes to begin
 
 
 def seconds(key: str, params: Params, root: Path, steps: int) -> float:
@@ -42,6 +42,11 @@ def seconds(key: str, params: Params, root: Path, steps: int) -> float:
         return time.perf_counter() - start
 
 
+def a_step(key: str, params: Params, root: Path) -> float:
+    """The seconds of one step, of the difference between a long run and a short one."""
+    return (seconds(key, params, root, LONG) - seconds(key, params, root, SHORT)) / (LONG - SHORT)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("editor")
@@ -52,18 +57,19 @@ def main() -> None:
     params = load(arguments.root / "params.yaml")
     prepare_device(params.threads)
     keys = [arguments.editor, *arguments.rivals]
-    turns = [
-        {
-            key: (seconds(key, params, arguments.root, LONG) - seconds(key, params, arguments.root, SHORT))
-            for key in keys
-        }
-        for _ in range(arguments.repeats)
-    ]
-    each = {key: statistics.median(turn[key] for turn in turns) / (LONG - SHORT) for key in keys}
+    idle = [key for key in keys if not systems.example(params.experiment(key).system).phases]
+    if idle:
+        parser.error(f"{', '.join(idle)}: trains nothing, so no number of steps takes as long")
+    turns = [{key: a_step(key, params, arguments.root) for key in keys} for _ in range(arguments.repeats)]
+    each = {key: sorted(turn[key] for turn in turns) for key in keys}
+    if min(found[0] for found in each.values()) <= 0:
+        raise SystemExit("the machine is too busy for its times to mean anything; try again, or with more --repeats")
+    middle = {key: statistics.median(found) for key, found in each.items()}
     whole = params.experiment(arguments.editor).settings["steps"]
-    print("| experiment | seconds a step | steps |\n|---|---|---|")
+    print("| experiment | seconds a step | least | greatest | steps |\n|---|---|---|---|---|")
     for key in keys:
-        print(f"| {key} | {each[key]:.3f} | {round(whole * each[arguments.editor] / each[key], -2):,.0f} |")
+        times = " | ".join(f"{found:.3f}" for found in (middle[key], each[key][0], each[key][-1]))
+        print(f"| {key} | {times} | {round(whole * middle[arguments.editor] / middle[key], -2):,.0f} |")
 
 
 if __name__ == "__main__":
