@@ -4,8 +4,8 @@
 
 The first is the editor whose steps are given; the others get as many as take as long. Steps are those of the training
 loop, phases by their share, a round of a game for one; the experiments take turns, and the median of the turns counts,
-since machines are noisy; the spread of the turns is printed too. Data and classifiers are those that DVC makes in the root. A turn takes some ten seconds an
-experiment.
+since machines are noisy; the spread of the turns is printed too. Data and classifiers are those that DVC makes in the
+root. A turn takes some ten seconds an experiment.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python -m benchmarks.manipulators docs/manipulators.md [--draw]
 
 The tables are read from studies/manipulators/metrics (`dvc repro studies/manipulators/dvc.yaml`) and from the sheets in
-docs/manipulators (`python -m benchmarks.variants docs/manipulators`, and the same of benchmarks.lenses). --draw: first edit some test examples by each of the
-study's champions whose data are prepared, into docs/manipulators/DATA.png, or DATA.md where they are sentences; the page
-shows what is there. This takes seconds.
+docs/manipulators (`python -m benchmarks.variants docs/manipulators`, and the same of benchmarks.lenses). --draw: first edit
+some test examples by each of the study's champions whose data are prepared, into docs/manipulators/DATA.png, or DATA.md
+where they are sentences; the page shows what is there. This takes seconds.
 """
 
 import argparse
@@ -303,14 +303,16 @@ test data are told from training data in 8 of 10 classes too). Edits of subjects
 tenses for 2 of 3 (complement form); other sentences do not.
 
 **Rivals** are those of digits. They edit with as many parameters as put or the conditional VAE have, to a tenth, and were given
-the time of a `manipulator` of 1,600 steps, but for two that have fifteen times as long, `sampling_manipulator` and `conditional_vae` (in the short time, as in
-the main run: write_accuracy {main[conditional_vae][write_accuracy]:.3f}, fid_edit {main[conditional_vae][fid_edit]:.1f}, fid_sample {main[conditional_vae][fid_sample]:.1f}). How they were tuned, and how little some
-of them: [tuning.md](tuning.md#other-rivals).
+the time of a `manipulator` of 1,600 steps, but for two that have fifteen times as long, `sampling_manipulator` and
+`conditional_vae` (in the short time, as in the main run: write_accuracy {main[conditional_vae][write_accuracy]:.3f},
+fid_edit {main[conditional_vae][fid_edit]:.1f}, fid_sample {main[conditional_vae][fid_sample]:.1f}). How they were tuned, and how little some of them:
+[tuning.md](tuning.md#other-rivals).
 
 * The conditional VAE, if it has the time, writes as surely as an editor, and covers a little more of the data
-  (`coverage_edit` {mnist[conditional_vae][coverage_edit]:.2f}, `sampling_manipulator` {mnist[sampling_manipulator][coverage_edit]:.2f}). Its edits are four times as far from the data, and
-  PutPut does not come to it (`putput_mse` {mnist[conditional_vae][putput_mse]:.4f}, {mnist[sampling_manipulator][putput_mse]:.4f}). With an equation that compares laws (`matched_conditional_vae`) it is nearer,
-  and forgets what is not of the digit (`style_stroke` {mnist[matched_conditional_vae][style_stroke]:.2f}; `matched_manipulator`, with a like equation and the four, {mnist[matched_manipulator][style_stroke]:.2f}).
+  (`coverage_edit` {mnist[conditional_vae][coverage_edit]:.2f}, `sampling_manipulator` {mnist[sampling_manipulator][coverage_edit]:.2f}). Its edits are four times as far from the
+  data, and PutPut does not come to it (`putput_mse` {mnist[conditional_vae][putput_mse]:.4f}, {mnist[sampling_manipulator][putput_mse]:.4f}). With an equation that compares laws
+  (`matched_conditional_vae`) it is nearer, and forgets what is not of the digit (`style_stroke` {mnist[matched_conditional_vae][style_stroke]:.2f};
+  `matched_manipulator`, with a like equation and the four, {mnist[matched_manipulator][style_stroke]:.2f}).
 * `csvae` writes everything, in one hand: its edits are all alike (`coverage_edit` {mnist[csvae][coverage_edit]:.2f}).
 * `counterfactual` and `latent_shift` train no editor. One changes what get reads more than what is seen: get reads {mnist[counterfactual][write_accuracy_own]:.2f} of
   its edits, the judge {mnist[counterfactual][write_accuracy]:.2f}. The other leaves the digits on its way, so that get itself reads {mnist[latent_shift][write_accuracy_own]:.2f}, the judge {mnist[latent_shift][write_accuracy]:.2f}.

@@ -37,9 +37,9 @@ get | s0 s1 s2 s3
   each wire ranges over its type;
 * constants are elements, different where their numbers differ;
 * *without noise*: fixed boxes are read without the noise inside them, so `noise(0.1)` is the identity, and `sample`
-  takes the mean; and *without doubt*: `likeliest` is the identity. The notes of an answer name what was read so, and
-  it says nothing about what noise or doubt would change. Divergences and weights do not matter: all are 0 where the sides are equal, up to smoothing and
-  entropy. What compares laws of random variables (`mmd`) says nothing about single values, and is refused.
+  takes the mean; and *without doubt*: `likeliest` is the identity. An answer's notes name what was read so, and the answer
+  says nothing of what noise or doubt would change. Divergences and weights do not matter: all are 0 where the sides are
+  equal, up to smoothing and entropy. What compares laws of random variables (`mmd`) says nothing about single values, and is refused.
 
 *What is proved.* `implies` searches for a contradiction between the premises and the negated conclusion, in the theory
 with quantifiers (z3's E-matching). If there is one, the conclusion holds in every model: on sets of any size, for any
