@@ -350,7 +350,7 @@ place of 40 that comes late):
 | edits are odd shapes: `precision_edit` low, reconstructions fine | the rest tells the value | | `independent` |
 | `undo_mse` stays high whatever is done | the next section | | |
 | a put of sentences changes no word, `putget` stays at its start | it is sure to keep words, and learns nothing else | | `repair` |
-| sentences are copied (`getput_word_error` low), and lose their words when their own label is written | put tells by get's doubt what it is asked | | `decided` |
+| sentences are copied (`getput_word_error` low), and yet `pipeline edit` to the value that they have changes them | put tells by get's doubt what it is asked | | `decided` |
 | edits are common words alone: `perplexity_ratio` far below 1 | the model of speech knows its examples by heart | | `typical` down, fewer steps |
 | an edit that needs more words loses one ("often praised" becomes "never praised") | word by word, places cannot agree to make room | | `complement_sentence_manipulator` |
 
